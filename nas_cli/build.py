@@ -1,0 +1,157 @@
+"""Parts from their configuration: `_target_` names a class, the other keys are its options.
+
+A part's constructor is also given what it asks for by name among what the run has (`space`, `dataset`, `estimator`,
+`hardware`, `seed`, and `name` for spaces and data sets). Everything is checked against the signatures before any
+constructor runs, and all faults are told at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from nas_cli.errors import InputError, nearest
+
+T = TypeVar("T")
+
+
+def build(config: Mapping[str, Any], key: str, expected: type[T], **given: Any) -> T:
+    """Build the part that `config` describes.
+
+    Args:
+        config: plain data with a `_target_`.
+        key: where it stands in the configuration, for messages (``strategy``).
+        expected: the interface that the part must implement.
+        given: what the part may ask for by parameter name.
+
+    Raises `InputError` for an unknown class, a wrong class, an unknown or missing option, a wrong type, or whatever
+    the constructor refuses.
+    """
+    faults = check(config, key, expected, given)
+    if faults:
+        raise InputError("; ".join(faults))
+    part = _construct(config, key, given)
+    if not isinstance(part, expected):
+        raise InputError(f"{key}._target_: {config['_target_']} did not make a {expected.__name__}")
+    return part
+
+
+def resolve(target: str) -> Any:
+    """The object that a dotted name stands for. Raises `InputError` where there is none."""
+    module_name, _, attribute = target.rpartition(".")
+    if not module_name:
+        raise InputError(f"{target}: not a dotted name such as my_module.MyClass")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except ImportError as error:
+        raise InputError(f"{target}: cannot be imported ({error})") from None
+    except AttributeError:
+        module = importlib.import_module(module_name)
+        raise InputError(f"{target}: no such class in {module_name}{nearest(attribute, vars(module))}") from None
+
+
+def check(config: Any, key: str, expected: Any = object, given: Mapping[str, Any] | None = None) -> list[str]:
+    """All faults of a part's configuration, as one-line messages; nothing is constructed."""
+    given = given or {}
+    if not isinstance(config, Mapping) or not isinstance(config.get("_target_"), str):
+        return [f"{key}: not a part; it needs a _target_"]
+    target = config["_target_"]
+    try:
+        made = resolve(target)
+    except InputError as error:
+        return [f"{key}._target_: {error}"]
+    if not inspect.isclass(made) or not issubclass(made, _classes(expected) or object):
+        wanted = " or ".join(c.__name__ for c in _classes(expected)) or "plain value"
+        return [f"{key}._target_: {target} is not a {wanted}"]
+    parameters = inspect.signature(made).parameters
+    hints = typing.get_type_hints(made.__init__)
+    options = {name: value for name, value in config.items() if not name.startswith("_")}
+    own = [name for name in parameters if name not in given]
+    faults = []
+    for name, value in options.items():
+        if name not in own:
+            faults.append(f"{key}.{name}: no such option of {made.__name__}{nearest(name, own)}")
+        else:
+            faults += _check_value(value, f"{key}.{name}", hints.get(name, object))
+    for name in own:
+        if parameters[name].default is inspect.Parameter.empty and name not in options:
+            faults.append(f"{key}.{name}: missing; {made.__name__} needs it")
+    return faults
+
+
+def _construct(config: Mapping[str, Any], key: str, given: Mapping[str, Any]) -> Any:
+    made = resolve(config["_target_"])
+    options = {
+        name: _construct(value, f"{key}.{name}", {}) if isinstance(value, Mapping) and "_target_" in value else value
+        for name, value in config.items()
+        if not name.startswith("_")
+    }
+    wanted = {name: value for name, value in given.items() if name in inspect.signature(made).parameters}
+    try:
+        return made(**wanted, **options)
+    except InputError as error:
+        raise type(error)(f"{key}: {error}") from None
+
+
+def _check_value(value: Any, key: str, hint: Any) -> list[str]:
+    if isinstance(value, Mapping) and "_target_" in value:
+        return check(value, key, hint)
+    return [] if accepts(hint, value) else [f"{key}={value}: must be {describe(hint)}"]
+
+
+def _classes(hint: Any) -> tuple[type, ...]:
+    """The classes that a part given for this type hint may be an instance of."""
+    if hint in (Any, object):
+        return (object,)
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return tuple(c for option in typing.get_args(hint) for c in _classes(option))
+    plain = (int, float, bool, str, type(None), list, tuple, dict)
+    return (hint,) if inspect.isclass(hint) and hint not in plain else ()
+
+
+def accepts(hint: Any, value: Any) -> bool:
+    """Whether a plain value from YAML fits a type hint; an int is a float, a bool is no number."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint in (Any, object):
+        return True
+    if isinstance(hint, types.UnionType) or origin is typing.Union:
+        return any(accepts(option, value) for option in arguments)
+    if origin is typing.Literal:
+        return value in arguments
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if origin is not None and issubclass(origin, Mapping):
+        return isinstance(value, Mapping) and all(accepts(arguments[1], item) for item in value.values())
+    if origin is not None and issubclass(origin, Sequence):
+        inner = arguments[:1] * len(value) if isinstance(value, Sequence) else ()
+        if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+            inner = arguments
+        return (
+            isinstance(value, list | tuple)
+            and len(value) == len(inner)
+            and all(accepts(option, item) for option, item in zip(inner, value, strict=True))
+        )
+    return inspect.isclass(hint) and isinstance(value, hint)
+
+
+def describe(hint: Any) -> str:
+    """A type hint in words for a message."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, types.UnionType) or origin is typing.Union:
+        return " or ".join(describe(option) for option in arguments)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(str(option) for option in arguments)
+    if origin is not None and issubclass(origin, Sequence):
+        if origin is tuple and not (len(arguments) == 2 and arguments[1] is Ellipsis):
+            return f"a list of {len(arguments)} values"
+        return f"a list of {describe(arguments[0])}"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+    return words.get(hint, f"a part ({getattr(hint, '__name__', hint)})")

@@ -1,0 +1,211 @@
+"""Composing a configuration, and checking it before torch is imported or any data is read.
+
+The YAML of the chosen parts says which keys exist and of which plain type they are: the composition without any value
+given is the reference that the values are held against. Signatures are checked when the parts are built
+(`nas_cli.build`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nas_cli.errors import InputError, nearest
+
+
+def configs_folder() -> Path:
+    """The folder of the YAML files: inside the package where it was installed as a wheel, else beside it."""
+    package = Path(__file__).resolve().parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def choices(config_dir: Path | None = None) -> dict[str, list[str]]:
+    """Every config group with the names that it can take, a user's folder included."""
+    groups: dict[str, set[str]] = {}
+    for root in filter(None, (configs_folder(), config_dir)):
+        for file in root.rglob("*.yaml"):
+            parts = file.relative_to(root).with_suffix("").parts
+            if len(parts) == 1 or parts[0] == "hydra":
+                continue  # a primary file is no choice
+            # experiment/darts/cifar10 is the experiment `darts/cifar10`; strategy/mixing/softmax belongs to the
+            # group `strategy/mixing`.
+            depth = 1 if parts[0] == "experiment" else len(parts) - 1
+            groups.setdefault("/".join(parts[:depth]), set()).add("/".join(parts[depth:]))
+    return {group: sorted(names) for group, names in sorted(groups.items())}
+
+
+def compose(primary: str, overrides: Sequence[str], config_dir: Path | None = None) -> dict[str, Any]:
+    """Check overrides and compose them, resolved, as plain data.
+
+    Args:
+        primary: ``run`` or ``evaluate``.
+        overrides: as on the command line.
+        config_dir: a user's folder of further groups.
+
+    Raises `InputError` with every fault that was found, in one line.
+    """
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    check_overrides(primary, overrides, config_dir)
+    config = _hydra_compose(primary, overrides, config_dir, with_hydra=True)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)  # what ${hydra:…} reads
+    try:
+        return plain(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]))
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A composed configuration as plain data, every interpolation resolved. Raises `InputError` on a bad one."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise InputError(one_line(error)) from None
+    return dict(resolved)
+
+
+def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | None = None) -> None:
+    """Hold overrides against what exists. Raises `InputError` naming every unknown key, name and wrong type."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise InputError(f"{error.override}: not of the form key=value ({one_line(error)})") from None
+    groups = choices(config_dir)
+    faults, chosen, values = [], [], []
+    for override in parsed:
+        key = override.key_or_group
+        if key.startswith("hydra."):
+            continue
+        if key in groups:
+            chosen.append(override)
+            faults += _check_choice(key, override, groups[key])
+        elif override.package is None and "/" not in key:
+            values.append(override)
+        else:
+            faults.append(f"{key}: no such group{nearest(key, groups)}")
+    if not faults and values:
+        reference = _reference(primary, chosen, config_dir)
+        known = dict(_flatten(reference))
+        for override in values:
+            faults += _check_value(override, known, [*groups, *known])
+    if faults:
+        raise InputError("; ".join(faults))
+
+
+def _reference(primary: str, chosen: Sequence[Any], config_dir: Path | None) -> dict[str, Any]:
+    """What the chosen groups compose to with no value given; of a sweep, every choice after the other, merged."""
+    import itertools
+
+    from omegaconf import OmegaConf
+
+    alternatives = [
+        [f"{'+' if o.is_add() else ''}{o.key_or_group}={name}" for name in _names(o)]
+        for o in chosen
+        if not o.is_delete()
+    ]
+    merged: dict[str, Any] = {}
+    for combination in itertools.islice(itertools.product(*alternatives), 64):
+        composed = _hydra_compose(primary, combination, config_dir)
+        merged |= dict(_flatten(OmegaConf.to_container(composed, resolve=False)))
+    return merged
+
+
+def _hydra_compose(primary: str, overrides: Sequence[str], config_dir: Path | None, with_hydra: bool = False) -> Any:
+    import hydra
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    search_path = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
+    before = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        with hydra.initialize_config_dir(str(configs_folder()), version_base="1.3"):
+            return hydra.compose(primary, [*search_path, *overrides], return_hydra_config=with_hydra)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise InputError(one_line(error)) from None
+    finally:
+        GlobalHydra.instance().hydra = before
+
+
+def _names(override: Any) -> list[str]:
+    """The names that a group override chooses: one, or several in a sweep."""
+    if override.is_sweep_override():
+        return [str(choice) for choice in override.sweep_string_iterator()]
+    value = override.value()
+    return [str(name) for name in value] if isinstance(value, list) else [str(value)]
+
+
+def _check_choice(group: str, override: Any, allowed: Sequence[str]) -> list[str]:
+    return [
+        f"{group}={name}: no such {group}{nearest(name, allowed)}; there are {', '.join(allowed)}"
+        for name in _names(override)
+        if name not in allowed and name != "None"
+    ]
+
+
+def _check_value(override: Any, known: Mapping[str, Any], every_key: Sequence[str]) -> list[str]:
+    key = override.key_or_group
+    if key not in known:
+        if any(name.startswith(key + ".") for name in known):
+            return [] if override.is_delete() else [f"{key}: is a group of options; set one of them ({key}.…)"]
+        return [f"{key}: no such key{nearest(key, every_key)}"]
+    if override.is_delete():
+        return []
+    default = known[key]
+    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    return [
+        f"{key}={value}: must be {_TYPE_WORDS[type(default)]}, like the default {default}"
+        for value in values
+        if not _same_type(default, value)
+    ]
+
+
+_TYPE_WORDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    list: "a list",
+    dict: "a mapping",
+    type(None): "anything",
+}
+
+
+def _same_type(default: Any, value: Any) -> bool:
+    """Whether a value could stand where the YAML has `default`; null is left to the part's signature."""
+    if default is None or value is None or (isinstance(default, str) and default.startswith("${")):
+        return True
+    if isinstance(value, str) and value.startswith("${"):
+        return True
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(default, bool) and isinstance(value, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    if isinstance(default, str):
+        return isinstance(value, str)
+    return isinstance(value, type(default))
+
+
+def _flatten(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves with their dotted keys; a list or an empty mapping is a leaf."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def one_line(error: BaseException) -> str:
+    """An exception's text in one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,1 @@
+"""Data sets, held on the device where they fit, and augmentation in batches."""

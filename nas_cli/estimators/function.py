@@ -1,0 +1,25 @@
+"""Scores from a space that is a function."""
+
+from __future__ import annotations
+
+from nas_cli.errors import InputError
+from nas_cli.estimators.base import Estimator, Measurement
+from nas_cli.spaces.base import Architecture, Space
+from nas_cli.spaces.functions import FunctionSpace
+
+
+class Function(Estimator):
+    """The space's own objective, exactly.
+
+    Raises `InputError` where the space is no function.
+    """
+
+    score_name = "value"
+
+    def __init__(self, space: Space) -> None:
+        if not isinstance(space, FunctionSpace):
+            raise InputError(f"space={space.name}: is not a function; its architectures are trained (estimator=train)")
+        self.space = space
+
+    def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
+        return Measurement(self.space.value(architecture))

@@ -1,0 +1,67 @@
+"""The configuration that a run folder keeps, and what an evaluation takes over from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nas_cli.errors import InputError
+from nas_cli.journal import write_atomically
+
+
+def write(folder: Path, config: Mapping[str, Any]) -> None:
+    """Keep a resolved configuration as `config.yaml`."""
+    from omegaconf import OmegaConf
+
+    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(dict(config))).encode())
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """A run's configuration. Raises `InputError` where the folder holds none, or a damaged one."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    path = folder / "config.yaml"
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(path))
+    except FileNotFoundError:
+        raise InputError(f"{folder}: not a run folder, it has no config.yaml") from None
+    except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
+        raise InputError(f"{path}: damaged, cannot be read as a configuration") from None
+    if not isinstance(config, dict) or not isinstance(config.get("names"), dict):
+        raise InputError(f"{path}: not the configuration of a run")
+    return config
+
+
+def config_dir(folder: Path) -> Path | None:
+    """The folder of a user's own groups that a run was composed with."""
+    found = read(folder).get("config_dir")
+    return None if found is None else Path(found)
+
+
+def overrides_from(folder: Path, chosen: Collection[str]) -> list[str]:
+    """A run's space, data set and evaluation as overrides for `nas-evaluate`.
+
+    Args:
+        folder: a run folder of `nas-run`.
+        chosen: keys that the user gave; a group among them is not taken over.
+    """
+    config = read(folder)
+    overrides = []
+    for group in ("space", "dataset", "evaluation"):
+        if group in chosen:
+            continue
+        overrides.append(f"{group}={config['names'][group]}")
+        overrides += [f"{key}={json.dumps(value)}" for key, value in _leaves(config[group], group)]
+    return overrides
+
+
+def _leaves(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}.{key}")
+        elif not key.startswith("_"):
+            yield f"{prefix}.{key}", value

@@ -1,0 +1,271 @@
+"""One run from its configuration to its result: builds the parts, runs the search, writes the run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nas_cli import journal, published, run_config
+from nas_cli.build import build, check
+from nas_cli.data.base import Dataset
+from nas_cli.errors import InputError, Interrupted, require
+from nas_cli.estimators.base import Estimator
+from nas_cli.evaluation import Evaluation
+from nas_cli.executors import Executor
+from nas_cli.hardware import Hardware
+from nas_cli.journal import RunFolder
+from nas_cli.progress import Progress, logging_to
+from nas_cli.report.drawing import draw_cells
+from nas_cli.report.summary import summary
+from nas_cli.search import Search
+from nas_cli.search import run as run_search
+from nas_cli.spaces.base import Architecture, NetworkSpace, Space
+from nas_cli.strategies.black_box.base import Strategy
+from nas_cli.strategies.black_box.search import BlackBoxSearch
+from nas_cli.training import Recipe
+
+log = logging.getLogger(__name__)
+
+#: The command that makes, and resumes, each kind of run.
+COMMANDS = {"run": "nas-run", "evaluate": "nas-evaluate"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished run gives back.
+
+    Args:
+        folder: the run folder.
+        architecture: the best one.
+        score: what was maximised.
+        metrics: fractions and counts of the best architecture.
+        data: all of `result.json`.
+    """
+
+    folder: Path
+    architecture: Architecture
+    score: float
+    metrics: Mapping[str, float]
+    data: Mapping[str, Any]
+
+
+def start(
+    config: Mapping[str, Any], folder: Path, command: str, config_dir: Path | None = None, chatty: bool = True
+) -> Result:
+    """Begin a run in a fresh folder.
+
+    Args:
+        config: composed and resolved.
+        folder: where it goes; must not hold a run yet.
+        command: ``run`` or ``evaluate``.
+        config_dir: where a user's own groups came from; their classes are imported from there too.
+        chatty: whether to show progress and print a summary.
+
+    Raises `InputError` for a bad configuration, `Interrupted` after a signal.
+    """
+    path = Path(os.path.relpath(folder))
+    config = {"command": command, **config, "config_dir": None if config_dir is None else str(config_dir)}
+    _import_from(config_dir)
+    run_folder = RunFolder(path)
+    try:
+        require(
+            not (path / "config.yaml").exists(),
+            f"{path}: already holds a run; go on with it by {COMMANDS[command]} resume={path}, or choose another folder",
+        )
+        run_config.write(path, config)
+        return _run(config, run_folder, chatty)
+    finally:
+        run_folder.release()
+
+
+def resume(folder: Path, command: str, chatty: bool = True) -> Result:
+    """Go on exactly where a run stopped, with its own configuration.
+
+    Raises `InputError` where the folder is no run of this command, or is in use.
+    """
+    config = run_config.read(folder)
+    made_by = COMMANDS.get(config.get("command", ""), "nas-run")
+    require(made_by == COMMANDS[command], f"{folder}: was made by {made_by}; resume it with {made_by} resume={folder}")
+    _import_from(config["config_dir"] and Path(config["config_dir"]))
+    run_folder = RunFolder(folder)
+    try:
+        if (folder / "result.json").exists():
+            result = read_result(folder)
+            if chatty:
+                print(f"{folder}: had already finished")
+            return result
+        return _run(config, run_folder, chatty)
+    finally:
+        run_folder.release()
+
+
+def read_result(folder: Path) -> Result:
+    """The result of a finished run; nothing in the folder is executed. Raises `InputError` where there is none."""
+    data = journal.read_json(folder / "result.json")
+    try:
+        best = data["best"]
+        return Result(folder, Architecture.from_json(best["architecture"]), best["score"], best["metrics"], data)
+    except (KeyError, TypeError):
+        raise InputError(f"{folder / 'result.json'}: not the result of a run") from None
+
+
+def _run(config: Mapping[str, Any], folder: RunFolder, chatty: bool) -> Result:
+    command = COMMANDS[config["command"]]
+    with logging_to(folder.path, chatty):
+        parts = _Parts(config)
+        search = parts.search()
+        parts.hardware.prepare()
+        log.info("%s in %s", parts.label, folder.path)
+        try:
+            seconds = run_search(search, folder, Progress(parts.label, chatty), config["checkpoint_seconds"])
+        except Interrupted as stop:
+            raise Interrupted(f"{stop}; go on with: {command} resume={folder.path}") from None
+        best = search.best()
+        data = {
+            "schema": 1,
+            "command": config["command"],
+            **{part: config["names"].get(part) for part in ("strategy", "space", "dataset", "estimator", "evaluation")},
+            "seed": config["seed"],
+            "score": search.score_name,
+            "best": {
+                "architecture": best.architecture.to_json(),
+                "score": best.score,
+                "metrics": dict(best.metrics),
+            },
+            "evaluations": search.evaluations,
+            "wall_seconds": round(seconds, 3),
+            "device": parts.hardware.description,
+            "versions": journal.versions(),
+            "git": _git_commit(),
+        }
+        if graphs := parts.space.graphs(best.architecture):
+            svg = draw_cells(graphs, caption=f"{parts.label}, seed {config['seed']}")
+            journal.write_atomically(folder.path / "architecture.svg", svg.encode())
+        journal.write_json(folder.path / "architecture.json", best.architecture.to_json())
+        journal.write_json(folder.path / "result.json", data)  # last: it says that the run has finished
+        result = read_result(folder.path)
+        log.info("finished: %s %s", search.score_name, best.score)
+    if chatty:
+        again = f"nas-evaluate run={folder.path}" if command == "nas-run" and parts.makes_networks else None
+        print(summary(data, parts.space.describe(best.architecture), folder.path, again))
+    return result
+
+
+class _Parts:
+    """The parts of a run, built in the order in which they need each other; no data is read here."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self.config = config
+        self.names = config["names"]
+        self.label = "-".join(
+            self.names[part] for part in ("strategy", "evaluation", "space", "dataset") if part in self._shown()
+        )
+        seed = config["seed"]
+        require(isinstance(seed, int) and seed >= 0, f"seed={seed}: must be a whole number of at least 0")
+        seconds = config["checkpoint_seconds"]
+        require(
+            isinstance(seconds, int | float) and seconds >= 0,
+            f"checkpoint_seconds={seconds}: must be a number of at least 0",
+        )
+        self._refuse_faults()
+        self.hardware = build(config["hardware"], "hardware", Hardware)
+        self.space = build(config["space"], "space", Space, name=self.names["space"])
+        self.dataset = build(config["dataset"], "dataset", Dataset, name=self.names["dataset"])
+        self.given = {"space": self.space, "dataset": self.dataset, "hardware": self.hardware, "seed": seed}
+
+    @property
+    def makes_networks(self) -> bool:
+        """Whether what is found can be trained."""
+        return isinstance(self.space, NetworkSpace)
+
+    def _shown(self) -> tuple[str, ...]:
+        return (
+            ("strategy", "space", "dataset") if self.config["command"] == "run" else ("evaluation", "space", "dataset")
+        )
+
+    def _refuse_faults(self) -> None:
+        """Hold every part against its signature at once, so that all faults are told together."""
+        given = dict.fromkeys(("name", "space", "dataset", "hardware", "seed", "estimator"))
+        parts = ["hardware", "space", "dataset", "evaluation"]
+        if self.config["command"] == "run":
+            parts += ["executor", "estimator", "strategy"]
+        faults = [fault for part in parts for fault in check(self.config[part], part, object, given)]
+        if faults:
+            raise InputError("; ".join(faults))
+
+    def search(self) -> Search:
+        """The search that the configuration composes."""
+        config = self.config
+        if config["command"] == "evaluate":
+            architecture = find_architecture(config)
+            recipe = build(config["evaluation"], "evaluation", Recipe)
+            return Evaluation(recipe, architecture, **self.given)
+        estimator: Any = build(config["estimator"], "estimator", object, **self.given)
+        strategy: Any = build(config["strategy"], "strategy", object, estimator=estimator, **self.given)
+        # A strategy that trains what it judges is a search already; one that asks is joined to its judge.
+        if isinstance(strategy, Search):
+            return strategy
+        names = self.names
+        require(
+            isinstance(strategy, Strategy),
+            f"strategy._target_: {config['strategy']['_target_']} is neither a black-box Strategy nor a Search",
+        )
+        require(
+            isinstance(estimator, Estimator),
+            f"estimator={names['estimator']}: is trained by the strategy itself; {names['strategy']} needs one that judges "
+            "single architectures (train, table, function)",
+        )
+        return BlackBoxSearch(strategy, estimator, build(config["executor"], "executor", Executor))
+
+
+def find_architecture(config: Mapping[str, Any]) -> Architecture:
+    """What an evaluation is about: a run's best, a published name, or a file."""
+    if config["run"] is not None:
+        return load_architecture(Path(config["run"]) / "architecture.json")
+    require(config["architecture"] is not None, "nas-evaluate: name run=RUN_DIR or architecture=NAME_OR_FILE")
+    if isinstance(config["architecture"], Mapping):  # given as an object, in Python use
+        return Architecture.from_json(config["architecture"])
+    return load_architecture(config["architecture"])
+
+
+def load_architecture(source: str | Path) -> Architecture:
+    """A published architecture by its name, or one from a file `architecture.json` (or the run folder that holds it).
+
+    Raises `InputError` for an unknown name or a damaged file; nothing in a file is executed.
+    """
+    if isinstance(source, str) and source in published.names():
+        return published.load(source)
+    path = Path(source)
+    if path.is_dir():
+        path = path / "architecture.json"
+    if isinstance(source, str) and not path.exists() and path.suffix != ".json":
+        return published.load(source)  # raises, with the nearest name
+    return Architecture.from_json(journal.read_json(path))
+
+
+def _import_from(config_dir: Path | None) -> None:
+    """Let `_target_` find a user's classes beside the YAML that names them, or in the current folder."""
+    for folder in filter(None, (Path.cwd(), config_dir)):
+        if str(folder) not in sys.path:
+            sys.path.append(str(folder))
+
+
+def _git_commit() -> str | None:
+    """The commit of the current folder's repository, marked where files differ from it."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None

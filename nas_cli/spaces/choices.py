@@ -1,0 +1,56 @@
+"""What a supernet leaves open: the edges of a cell and the operations that compete on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nas_cli.errors import require
+
+#: A derived cell: for each inner node its pairs (operation, source).
+Nodes = tuple[tuple[tuple[str, int], ...], ...]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The open decisions of one type of cell; row r of its architecture parameters belongs to `edges[r]`.
+
+    Args:
+        edges: (source, target) node numbers, target by target, then by source.
+        operations: for each edge its candidates; all edges have equally many, in the order of the columns.
+    """
+
+    edges: tuple[tuple[int, int], ...]
+    operations: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        require(len(self.edges) == len(self.operations), "every edge needs its own list of operations")
+        require(len({len(row) for row in self.operations}) == 1, "every edge needs equally many operations")
+        require(bool(self.operations[0]), "every edge needs at least one operation")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(edges, operations) of the architecture parameters."""
+        return len(self.edges), len(self.operations[0])
+
+    @property
+    def targets(self) -> list[int]:
+        """The inner nodes, in order."""
+        return sorted({target for _, target in self.edges})
+
+    def rows_into(self, target: int) -> list[int]:
+        """Rows of the edges that end in a node."""
+        return [row for row, edge in enumerate(self.edges) if edge[1] == target]
+
+    def rows_from(self, source: int) -> list[int]:
+        """Rows of the edges that begin in a node."""
+        return [row for row, edge in enumerate(self.edges) if edge[0] == source]
+
+
+#: The open decisions of a whole supernet, by type of cell (``normal``, ``reduce``).
+CellChoices = Mapping[str, Choices]
+
+
+def all_pairs(inputs: int, nodes: int) -> tuple[tuple[int, int], ...]:
+    """Edges from every earlier node to each of `nodes` inner nodes, which are numbered on from the inputs."""
+    return tuple((source, target) for target in range(inputs, inputs + nodes) for source in range(target))

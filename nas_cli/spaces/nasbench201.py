@@ -1,0 +1,118 @@
+"""The space of NAS-Bench-201: one of five operations on each of six edges.
+
+Reference: Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326, sec. 2.1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nas_cli.errors import InputError, nearest
+from nas_cli.spaces.base import Architecture, Categorical, CellGraph, Decision, NetworkSpace
+
+if TYPE_CHECKING:
+    from nas_cli.networks.nasbench201 import NasBench201Network
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+# (source, target) in the order of the canonical string; node 0 is the input and node 3 the output.
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+STAGES = 3
+_FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
+
+
+def check_size(channels: int, cells: int) -> None:
+    """Raise `InputError` unless there is a channel and the cells make three stages of equal length."""
+    if channels < 1:
+        raise InputError(f"channels={channels}: a network of nasbench201 has at least 1")
+    if cells < STAGES or cells % STAGES:
+        raise InputError(f"cells={cells}: a network of nasbench201 has a positive multiple of {STAGES}")
+
+
+class NasBench201(NetworkSpace):
+    """Cells of four nodes with an operation on each of the six edges: 5^6 = 15,625 architectures.
+
+    Args:
+        name: the name under which it was configured.
+        channels: C of the first stage. Paper: 16.
+        cells: of all three stages together, a positive multiple of 3. Paper: 15.
+    Raises:
+        InputError: for a number of cells that is no positive multiple of 3, or fewer than one channel.
+    """
+
+    def __init__(self, name: str, channels: int = 16, cells: int = 15) -> None:
+        super().__init__(name)
+        check_size(channels, cells)
+        self.channels = channels
+        self.cells = cells
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        return tuple(Categorical(f"{source}->{target}", OPERATIONS) for source, target in EDGES)
+
+    def to_string(self, architecture: Architecture) -> str:
+        """The canonical form ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``: the inputs of nodes 1, 2 and 3."""
+        nodes: dict[int, str] = {}
+        for (source, target), operation in zip(EDGES, self.encode(architecture), strict=True):
+            nodes[target] = nodes.get(target, "|") + f"{operation}~{source}|"
+        return "+".join(nodes.values())
+
+    def from_string(self, text: str) -> Architecture:
+        """The architecture of a canonical string. Raises `InputError` naming the part that is wrong."""
+        nodes = text.strip().split("+")
+        if len(nodes) != 3:
+            raise InputError(f"{text!r} has {len(nodes)} nodes, a cell of {self.name} has 3, as in {_FORM}")
+        operations: list[str] = []
+        for number, node in enumerate(nodes, start=1):
+            tokens = node[1:-1].split("|")
+            if len(node) < 2 or node[0] != "|" or node[-1] != "|" or len(tokens) != number:
+                raise InputError(f"{node!r} must hold {number} inputs between bars, as node {number} of {_FORM}")
+            for source, token in enumerate(tokens):
+                operation, _, index = token.partition("~")
+                if operation not in OPERATIONS:
+                    allowed = f"{', '.join(OPERATIONS)}{nearest(operation, OPERATIONS)}"
+                    raise InputError(f"{token!r}: {operation!r} is not one of {allowed}")
+                if index != str(source):
+                    raise InputError(f"{token!r}: input {source} of node {number} must be written {operation}~{source}")
+                operations.append(operation)
+        return self.decode(operations)
+
+    def describe(self, architecture: Architecture) -> str:
+        return self.to_string(architecture)
+
+    def graphs(self, architecture: Architecture) -> list[CellGraph]:
+        """The cell; an edge of `none` is not drawn."""
+        edges = [
+            (source, target, str(operation))
+            for (source, target), operation in zip(EDGES, self.encode(architecture), strict=True)
+            if operation != "none"
+        ]
+        return [CellGraph("cell", ("input",), ("1", "2", "3"), tuple(edges), (3,), "output")]
+
+    def build(  # type: ignore[override]  # it names what the interface leaves open
+        self,
+        architecture: Architecture,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        channels: int | None = None,
+        cells: int | None = None,
+    ) -> NasBench201Network:
+        """The network of section 2.1: affine normalisation, convolutions without bias, pools without normalisation.
+
+        Args:
+            architecture: from this space.
+            input_shape: (channels, height, width) of an image, sides multiples of 4.
+            classes: number of outputs.
+            channels, cells: the space's own where left out.
+        Raises:
+            InputError: for an architecture from elsewhere, or a size that does not fit.
+        """
+        from nas_cli.networks.nasbench201 import NasBench201Network
+
+        operations = [str(operation) for operation in self.encode(architecture)]
+        return NasBench201Network(
+            operations,
+            input_shape,
+            classes,
+            self.channels if channels is None else channels,
+            self.cells if cells is None else cells,
+        )

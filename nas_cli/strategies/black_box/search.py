@@ -1,0 +1,153 @@
+"""The black-box loop: a strategy that asks, an executor that runs, an estimator that judges."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from nas_cli.errors import InputError, NasError
+from nas_cli.estimators.base import Estimator, Measurement
+from nas_cli.executors import Executor
+from nas_cli.journal import Trial
+from nas_cli.search import Best, Search, Step
+from nas_cli.spaces.base import Architecture
+from nas_cli.strategies.black_box.base import Candidate, Strategy
+
+
+@dataclass
+class _Pending:
+    candidate: Candidate
+    started: float | None = None  # None: asked for, not yet given to the executor
+
+
+class BlackBoxSearch(Search):
+    """Keeps the executor's workers busy with what the strategy asks for; one step is one finished trial.
+
+    A candidate that cannot be judged becomes a failed trial and the search goes on; bad input (missing data) ends it.
+    """
+
+    def __init__(self, strategy: Strategy, estimator: Estimator, executor: Executor) -> None:
+        self.strategy = strategy
+        self.executor = executor
+        self.score_name = estimator.score_name
+        self._asked = 0
+        self._told = 0
+        self._pending: dict[int, _Pending] = {}
+        self._best: Trial | None = None
+        self._last_error: str | None = None
+        executor.start(estimator)
+
+    @property
+    def total(self) -> int | None:
+        return self.strategy.evaluations
+
+    @property
+    def position(self) -> int:
+        return self._told
+
+    @property
+    def evaluations(self) -> int:
+        return self._told
+
+    @property
+    def done(self) -> bool:
+        if self._pending:
+            return False
+        self._ask()
+        return not self._pending
+
+    def _ask(self) -> None:
+        """Ask until every worker has something to do, or the strategy has nothing to ask."""
+        limit = self.strategy.evaluations
+        while True:
+            free = self.executor.workers - len(self._pending)
+            if limit is not None:
+                free = min(free, limit - self._asked)
+            if free <= 0:
+                return
+            candidates = self.strategy.ask(free, [pending.candidate for pending in self._pending.values()])
+            if not candidates:
+                return
+            for candidate in candidates:
+                self._pending[self._asked] = _Pending(candidate)
+                self._asked += 1
+
+    def step(self) -> Step:
+        self._ask()
+        for index, pending in self._pending.items():
+            if pending.started is None:
+                pending.started = time.time()
+                self.executor.submit(index, pending.candidate.architecture, pending.candidate.budget)
+        index, outcome = self.executor.wait()
+        trial = _judge(index, self._pending[index], outcome)
+        best = max((t.score for t in (self._best, trial) if t and t.score is not None), default=math.nan)
+        return Step(trials=(trial,), figures={f"best_{self.score_name}": best})
+
+    def tell(self, trial: Trial) -> None:
+        del self._pending[trial.index]
+        self._told += 1
+        if trial.score is None:
+            self._last_error = trial.error
+        elif self._best is None or self._best.score is None or trial.score > self._best.score:
+            self._best = trial
+        self.strategy.tell(trial)
+
+    def replay(self, trial: Trial) -> None:
+        self._ask()
+        pending = self._pending.get(trial.index)
+        if pending is None or pending.candidate.architecture != trial.architecture:
+            raise InputError(
+                f"trials.jsonl: trial {trial.index} is not what this configuration asks for; cannot resume"
+            )
+        self.tell(trial)
+
+    def best(self) -> Best:
+        if self._best is None or self._best.score is None:
+            raise NasError(f"none of {self._told} candidates could be judged; the last error: {self._last_error}")
+        return Best(self._best.architecture, self._best.score, self._best.metrics)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "strategy": self.strategy.state_dict(),
+            "asked": self._asked,
+            "told": self._told,
+            "pending": [
+                {"index": index, "architecture": p.candidate.architecture.to_json(), "budget": p.candidate.budget}
+                for index, p in self._pending.items()
+            ],
+            "best": None if self._best is None else self._best.to_json(),
+            "last_error": self._last_error,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.strategy.load_state_dict(state["strategy"])
+        self._asked = state["asked"]
+        self._told = state["told"]
+        self._pending = {
+            entry["index"]: _Pending(Candidate(Architecture.from_json(entry["architecture"]), entry["budget"]))
+            for entry in state["pending"]
+        }
+        self._best = None if state["best"] is None else Trial.from_json(state["best"])
+        self._last_error = state["last_error"]
+
+
+def _judge(index: int, pending: _Pending, outcome: Measurement | Exception) -> Trial:
+    """The trial that an outcome makes; NaN, infinite scores and exceptions are failures."""
+    common: dict[str, Any] = {
+        "index": index,
+        "architecture": pending.candidate.architecture,
+        "budget": pending.candidate.budget,
+        "started": pending.started or 0.0,
+        "finished": time.time(),
+    }
+    if isinstance(outcome, InputError | OSError):
+        raise outcome
+    if isinstance(outcome, Exception):
+        reason = " ".join(f"{type(outcome).__name__}: {outcome}".split())
+        return Trial(score=None, status="failed", error=reason, **common)
+    rest = {"metrics": dict(outcome.metrics), "cost_seconds": outcome.cost_seconds}
+    if not math.isfinite(outcome.score):
+        return Trial(score=None, status="failed", error=f"score is {outcome.score}", **rest, **common)
+    return Trial(score=float(outcome.score), **rest, **common)

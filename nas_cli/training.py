@@ -1,0 +1,232 @@
+"""Training one network from scratch: the recipe, and its resumable execution step by step."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_cli.data.base import Dataset, Source
+from nas_cli.data.loader import Loader, in_order
+from nas_cli.errors import DivergedError, InputError, require
+from nas_cli.hardware import Hardware
+from nas_cli.networks.cell_network import CellNetwork
+from nas_cli.networks.drop_path import DropPath, set_drop_path
+from nas_cli.seeding import derive, seeded
+from nas_cli.spaces.base import Architecture, NetworkSpace
+
+
+def cosine(first: float, last: float, epoch: int, epochs: int) -> float:
+    """The learning rate of an epoch (from 0) on a half cosine from `first` towards `last` (Loshchilov & Hutter 2017)."""
+    return last + (first - last) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+
+
+def check_finite(loss: Tensor, what: str) -> None:
+    """Raise `DivergedError` where a loss is NaN or infinite."""
+    if not torch.isfinite(loss):
+        raise DivergedError(f"{what} is {loss.item()}: the training has diverged; try a smaller learning rate")
+
+
+@dataclass
+class Tally:
+    """Sums over images from which mean loss and accuracy follow."""
+
+    loss: float = 0.0
+    correct: int = 0
+    images: int = 0
+
+    @classmethod
+    def of(cls, loss: Tensor, logits: Tensor, labels: Tensor) -> Tally:
+        """The tally of one batch whose mean loss is `loss`."""
+        count = len(labels)
+        return cls(loss.item() * count, int((logits.argmax(dim=1) == labels).sum()), count)
+
+    def __iadd__(self, other: Tally) -> Tally:
+        self.loss += other.loss
+        self.correct += other.correct
+        self.images += other.images
+        return self
+
+    def metrics(self, prefix: str) -> dict[str, float]:
+        """``<prefix>_loss`` and ``<prefix>_accuracy`` (a fraction)."""
+        return {f"{prefix}_loss": self.loss / self.images, f"{prefix}_accuracy": self.correct / self.images}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an architecture is built and trained from scratch.
+
+    Args:
+        epochs: passes over the training images; 0 only builds and counts.
+        batch_size: images a step.
+        learning_rate, learning_rate_min: SGD's cosine over the epochs.
+        momentum, weight_decay: of SGD.
+        gradient_clip: bound of the gradient's norm.
+        drop_path: probability in the last epoch; it grows linearly from 0.
+        auxiliary_weight: of the auxiliary head's loss; 0: no head.
+        cutout: side of the square that is blanked; 0: none.
+        label_smoothing: of the cross entropy.
+        channels, cells: size of the network; None: the space's own.
+    Reference: Liu, Simonyan, Yang, DARTS, ICLR 2019, arXiv:1806.09055, app. A.1 (the values in ``evaluation/cifar10``).
+    """
+
+    epochs: int = 20
+    batch_size: int = 32
+    learning_rate: float = 0.05
+    learning_rate_min: float = 0.0
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 5.0
+    drop_path: float = 0.0
+    auxiliary_weight: float = 0.0
+    cutout: int = 0
+    label_smoothing: float = 0.0
+    channels: int | None = None
+    cells: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "weight_decay", "auxiliary_weight", "cutout", "learning_rate_min"):
+            require(getattr(self, name) >= 0, f"{name} must be at least 0, not {getattr(self, name)}")
+        for name in ("batch_size", "learning_rate", "gradient_clip"):
+            require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("momentum", "drop_path", "label_smoothing"):
+            require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), not {getattr(self, name)}")
+
+    def build(self, architecture: Architecture, space: NetworkSpace, dataset: Dataset) -> nn.Module:
+        """The network of an architecture for a data set, initialised from torch's current generator."""
+        wanted = {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary_weight > 0 or None}
+        network = {name: value for name, value in wanted.items() if value is not None}
+        try:
+            return space.build(architecture, dataset.input_shape, dataset.classes, **network)
+        except TypeError as error:
+            raise InputError(f"space {space.name} cannot be built with {', '.join(network)}: {error}") from None
+
+
+class Training:
+    """One training from scratch, a batch a step; its state can be saved after any step.
+
+    Args:
+        recipe: how.
+        architecture: what, built by `space` for `dataset`.
+        source: the images to train on.
+        seed: of initialisation, order, augmentation and dropout.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        architecture: Architecture,
+        space: NetworkSpace,
+        dataset: Dataset,
+        source: Source,
+        hardware: Hardware,
+        seed: int,
+    ) -> None:
+        self.recipe = recipe
+        self.hardware = hardware
+        self.seed = seed
+        with seeded(seed, "network"):
+            network = recipe.build(architecture, space, dataset)
+        require(
+            recipe.drop_path == 0 or any(isinstance(module, DropPath) for module in network.modules()),
+            f"drop_path={recipe.drop_path}: networks of space {space.name} have no paths to drop; set it to 0",
+        )
+        self.network = hardware.place(network)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        augmentation = dataclasses.replace(dataset.augmentation, cutout=recipe.cutout)
+        self.loader = Loader(source, recipe.batch_size, derive(seed, "batches"), hardware.device, augmentation)
+        self.step_count = 0
+        self._tally = Tally()
+
+    @property
+    def total_steps(self) -> int:
+        return self.recipe.epochs * len(self.loader)
+
+    @property
+    def done(self) -> bool:
+        return self.step_count >= self.total_steps
+
+    def step(self) -> dict[str, Any] | None:
+        """Train on one batch; the epoch's metrics where it was the last of one.
+
+        Raises `DivergedError` on a loss that is not finite, before anything is changed.
+        """
+        recipe = self.recipe
+        epoch = self.step_count // len(self.loader)
+        rate = cosine(recipe.learning_rate, recipe.learning_rate_min, epoch, recipe.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        set_drop_path(self.network, recipe.drop_path * epoch / recipe.epochs)
+        self.network.train()
+        images, labels = self.loader.next()
+        with seeded(self.seed, "step", self.step_count):
+            loss, logits = self._loss(images, labels)
+        check_finite(loss, f"the training loss in epoch {epoch}")
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
+        self.optimizer.step()
+        self._tally += Tally.of(loss, logits, labels)
+        self.step_count += 1
+        if self.step_count % len(self.loader):
+            return None
+        metrics = {"epoch": epoch, "step": self.step_count, "learning_rate": rate, **self._tally.metrics("train")}
+        self._tally = Tally()
+        return metrics
+
+    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        smoothing, weight = self.recipe.label_smoothing, self.recipe.auxiliary_weight
+        auxiliary = None
+        with self.hardware.autocast():
+            if weight and isinstance(self.network, CellNetwork):
+                logits, auxiliary = self.network.forward_with_auxiliary(images)
+            else:
+                logits = self.network(images)
+        loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)
+        if auxiliary is not None:
+            loss = loss + weight * F.cross_entropy(auxiliary.float(), labels, label_smoothing=smoothing)
+        return loss, logits
+
+    def test(self, source: Source) -> Tally:
+        """Loss and accuracy on other images."""
+        return test(self.network, source, self.recipe.batch_size, self.hardware)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Weights, optimiser, position and the sums of the epoch under way."""
+        return {
+            "network": self.network.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "loader": self.loader.state_dict(),
+            "step": self.step_count,
+            "tally": dataclasses.asdict(self._tally),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go back to a saved state."""
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.loader.load_state_dict(state["loader"])
+        self.step_count = state["step"]
+        self._tally = Tally(**state["tally"])
+
+
+@torch.no_grad()
+def test(network: nn.Module, source: Source, batch_size: int, hardware: Hardware) -> Tally:
+    """Loss and accuracy of a network on images in order, in evaluation mode."""
+    network.eval()
+    total = Tally()
+    for images, labels in in_order(source, 2 * batch_size, hardware.device):
+        with hardware.autocast():
+            logits = network(images).float()
+        total += Tally.of(F.cross_entropy(logits, labels), logits, labels)
+    return total
