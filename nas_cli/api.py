@@ -47,10 +47,10 @@ def search(
     groups = {"strategy": strategy, "space": space, "dataset": dataset, "estimator": estimator}
     overrides = [f"{group}={name}" for group, name in groups.items() if name is not None]
     overrides += [f"+experiment={experiment}"] if experiment else []
-    config = _compose("run", [*overrides, f"seed={seed}"], options, config_dir)
+    config = _compose("search", [*overrides, f"seed={seed}"], options, config_dir)
     names = config["names"]
     default = f"outputs/{names['strategy']}-{names['space']}-{names['dataset']}"
-    return session.start(config, _folder(folder, default), "run", _path(config_dir), chatty)
+    return session.start(config, _folder(folder, default), "search", _path(config_dir), chatty)
 
 
 def evaluate(

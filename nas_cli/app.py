@@ -15,7 +15,7 @@ from nas_cli.errors import InputError, Interrupted, NasError, require
 
 def run() -> None:
     """`nas-run`."""
-    _guarded("nas-run", lambda: _command("run", sys.argv[1:]))
+    _guarded("nas-run", lambda: _command("search", sys.argv[1:]))
 
 
 def evaluate() -> None:
@@ -51,7 +51,7 @@ def _command(primary: str, arguments: Sequence[str]) -> None:
     if resumed:
         require(
             len(arguments) == 1,
-            f"{resumed[0]}: a run is resumed with its own configuration; leave out {' '.join(sorted({*arguments} - {*resumed}))}",
+            f"{resumed[0]}: a run goes on with its own configuration; nothing else can be given beside it",
         )
         _resume(primary, Path(resumed[0].removeprefix("resume=")))
     else:

@@ -14,7 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from nas_cli.errors import InputError, nearest
+from nas_cli.errors import CombinationError, InputError, nearest
 
 T = TypeVar("T")
 
@@ -93,8 +93,10 @@ def _construct(config: Mapping[str, Any], key: str, given: Mapping[str, Any]) ->
     wanted = {name: value for name, value in given.items() if name in inspect.signature(made).parameters}
     try:
         return made(**wanted, **options)
+    except CombinationError:
+        raise
     except InputError as error:
-        raise type(error)(f"{key}: {error}") from None
+        raise InputError(f"{key}: {error}") from None
 
 
 def _check_value(value: Any, key: str, hint: Any) -> list[str]:

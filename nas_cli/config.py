@@ -40,7 +40,7 @@ def compose(primary: str, overrides: Sequence[str], config_dir: Path | None = No
     """Check overrides and compose them, resolved, as plain data.
 
     Args:
-        primary: ``run`` or ``evaluate``.
+        primary: ``search`` or ``evaluate``.
         overrides: as on the command line.
         config_dir: a user's folder of further groups.
 
@@ -116,7 +116,8 @@ def _reference(primary: str, chosen: Sequence[Any], config_dir: Path | None) -> 
     merged: dict[str, Any] = {}
     for combination in itertools.islice(itertools.product(*alternatives), 64):
         composed = _hydra_compose(primary, combination, config_dir)
-        merged |= dict(_flatten(OmegaConf.to_container(composed, resolve=False)))
+        container: Any = OmegaConf.to_container(composed, resolve=False)
+        merged |= dict(_flatten(container))
     return merged
 
 

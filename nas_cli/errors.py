@@ -18,11 +18,15 @@ class InputError(NasError):
     exit_code = 2
 
 
+class CombinationError(InputError):
+    """Parts that do not go together; the message names them all."""
+
+
 class DivergedError(NasError):
     """A loss became NaN or infinite; the last good state is kept in the run folder."""
 
 
-class Interrupted(NasError):
+class Interrupted(NasError):  # noqa: N818  (stopping is no error)
     """The run was stopped by a signal, with its state saved."""
 
     exit_code = 130

@@ -10,7 +10,7 @@ from typing import Any
 
 from nas_cli.cost import count
 from nas_cli.data.base import Dataset
-from nas_cli.errors import InputError, NasError
+from nas_cli.errors import CombinationError, InputError, NasError
 from nas_cli.hardware import Hardware
 from nas_cli.journal import Trial
 from nas_cli.search import Best, Search, Step
@@ -35,7 +35,7 @@ class Evaluation(Search):
         self, recipe: Recipe, architecture: Architecture, space: Space, dataset: Dataset, hardware: Hardware, seed: int
     ) -> None:
         if not isinstance(space, NetworkSpace):
-            raise InputError(f"space={space.name}: makes no networks to evaluate")
+            raise CombinationError(f"space={space.name}: makes no networks to evaluate")
         if architecture.space != space.name:
             raise InputError(f"the architecture is of space {architecture.space}, not of {space.name}: set space=")
         self.recipe = recipe
@@ -49,6 +49,7 @@ class Evaluation(Search):
 
     def _new_training(self) -> Training:
         source = self.dataset.train()
+        self.dataset.test()  # a missing test set must not come to light after hours of training
         return Training(self.recipe, self.architecture, self.space, self.dataset, source, self.hardware, self.seed)
 
     @cached_property

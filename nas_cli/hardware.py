@@ -31,7 +31,7 @@ class Hardware:
         device: str = "auto",
         precision: Literal["fp32", "bf16"] = "fp32",
         compile: bool = False,
-        threads: int | None = None,
+        threads: int | None = 1,
         deterministic: bool = False,
     ) -> None:
         require(threads is None or threads >= 1, f"threads must be at least 1, not {threads}")

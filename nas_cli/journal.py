@@ -1,4 +1,4 @@
-"""The run folder: trials, metrics, checkpoint and result, written so that a kill at any moment loses nothing measured."""
+"""The run folder: trials, metrics, checkpoint and result, written so that a kill loses nothing that was measured."""
 
 from __future__ import annotations
 

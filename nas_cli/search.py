@@ -86,7 +86,7 @@ class Search(ABC):
     def best(self) -> Best:
         """The result. Raises `NasError` where no candidate could be judged."""
 
-    def confirm(self, state: dict[str, Any]) -> None:
+    def confirm(self, state: dict[str, Any]) -> None:  # noqa: B027  (a hook, not a gap)
         """Hold the result against the final state as it was read back from the disk; most have nothing to hold."""
 
     @abstractmethod
@@ -161,9 +161,8 @@ def _restore(search: Search, folder: RunFolder) -> float:
             told = state["evaluations"]
             folder.metrics.cut(state["metrics_bytes"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise InputError(
-                f"{folder.path / 'checkpoint.pt'}: not a checkpoint of this configuration ({error})"
-            ) from None
+            reason = " ".join(str(error).split())
+            raise InputError(f"{folder.path}/checkpoint.pt: does not fit this configuration ({reason})") from None
     else:
         folder.metrics.cut(0)
     if told > len(trials):

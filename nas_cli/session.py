@@ -33,7 +33,7 @@ from nas_cli.training import Recipe
 log = logging.getLogger(__name__)
 
 #: The command that makes, and resumes, each kind of run.
-COMMANDS = {"run": "nas-run", "evaluate": "nas-evaluate"}
+COMMANDS = {"search": "nas-run", "evaluate": "nas-evaluate"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def start(
     Args:
         config: composed and resolved.
         folder: where it goes; must not hold a run yet.
-        command: ``run`` or ``evaluate``.
+        command: ``search`` or ``evaluate``.
         config_dir: where a user's own groups came from; their classes are imported from there too.
         chatty: whether to show progress and print a summary.
 
@@ -72,14 +72,15 @@ def start(
     path = Path(os.path.relpath(folder))
     config = {"command": command, **config, "config_dir": None if config_dir is None else str(config_dir)}
     _import_from(config_dir)
+    parts = _Parts(config)
     run_folder = RunFolder(path)
     try:
         require(
             not (path / "config.yaml").exists(),
-            f"{path}: already holds a run; go on with it by {COMMANDS[command]} resume={path}, or choose another folder",
+            f"{path}: already holds a run; choose another folder, or go on with {COMMANDS[command]} resume={path}",
         )
         run_config.write(path, config)
-        return _run(config, run_folder, chatty)
+        return _run(parts, run_folder, chatty)
     finally:
         run_folder.release()
 
@@ -90,9 +91,10 @@ def resume(folder: Path, command: str, chatty: bool = True) -> Result:
     Raises `InputError` where the folder is no run of this command, or is in use.
     """
     config = run_config.read(folder)
-    made_by = COMMANDS.get(config.get("command", ""), "nas-run")
+    made_by = COMMANDS.get(config.get("command", ""), "another program")
     require(made_by == COMMANDS[command], f"{folder}: was made by {made_by}; resume it with {made_by} resume={folder}")
     _import_from(config["config_dir"] and Path(config["config_dir"]))
+    parts = _Parts(config)
     run_folder = RunFolder(folder)
     try:
         if (folder / "result.json").exists():
@@ -100,7 +102,7 @@ def resume(folder: Path, command: str, chatty: bool = True) -> Result:
             if chatty:
                 print(f"{folder}: had already finished")
             return result
-        return _run(config, run_folder, chatty)
+        return _run(parts, run_folder, chatty)
     finally:
         run_folder.release()
 
@@ -115,11 +117,10 @@ def read_result(folder: Path) -> Result:
         raise InputError(f"{folder / 'result.json'}: not the result of a run") from None
 
 
-def _run(config: Mapping[str, Any], folder: RunFolder, chatty: bool) -> Result:
+def _run(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
+    config, search = parts.config, parts.search
     command = COMMANDS[config["command"]]
     with logging_to(folder.path, chatty):
-        parts = _Parts(config)
-        search = parts.search()
         parts.hardware.prepare()
         log.info("%s in %s", parts.label, folder.path)
         try:
@@ -163,9 +164,8 @@ class _Parts:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self.config = config
         self.names = config["names"]
-        self.label = "-".join(
-            self.names[part] for part in ("strategy", "evaluation", "space", "dataset") if part in self._shown()
-        )
+        first = "strategy" if self._searches else "evaluation"
+        self.label = "-".join(self.names[part] for part in (first, "space", "dataset"))
         seed = config["seed"]
         require(isinstance(seed, int) and seed >= 0, f"seed={seed}: must be a whole number of at least 0")
         seconds = config["checkpoint_seconds"]
@@ -178,31 +178,31 @@ class _Parts:
         self.space = build(config["space"], "space", Space, name=self.names["space"])
         self.dataset = build(config["dataset"], "dataset", Dataset, name=self.names["dataset"])
         self.given = {"space": self.space, "dataset": self.dataset, "hardware": self.hardware, "seed": seed}
+        self.search = self._search()
 
     @property
     def makes_networks(self) -> bool:
         """Whether what is found can be trained."""
         return isinstance(self.space, NetworkSpace)
 
-    def _shown(self) -> tuple[str, ...]:
-        return (
-            ("strategy", "space", "dataset") if self.config["command"] == "run" else ("evaluation", "space", "dataset")
-        )
+    @property
+    def _searches(self) -> bool:
+        return bool(self.config["command"] == "search")
 
     def _refuse_faults(self) -> None:
         """Hold every part against its signature at once, so that all faults are told together."""
         given = dict.fromkeys(("name", "space", "dataset", "hardware", "seed", "estimator"))
         parts = ["hardware", "space", "dataset", "evaluation"]
-        if self.config["command"] == "run":
+        if self._searches:
             parts += ["executor", "estimator", "strategy"]
         faults = [fault for part in parts for fault in check(self.config[part], part, object, given)]
         if faults:
             raise InputError("; ".join(faults))
 
-    def search(self) -> Search:
+    def _search(self) -> Search:
         """The search that the configuration composes."""
         config = self.config
-        if config["command"] == "evaluate":
+        if not self._searches:
             architecture = find_architecture(config)
             recipe = build(config["evaluation"], "evaluation", Recipe)
             return Evaluation(recipe, architecture, **self.given)
@@ -218,8 +218,8 @@ class _Parts:
         )
         require(
             isinstance(estimator, Estimator),
-            f"estimator={names['estimator']}: is trained by the strategy itself; {names['strategy']} needs one that judges "
-            "single architectures (train, table, function)",
+            f"estimator={names['estimator']}: judges no single architectures, which strategy {names['strategy']} needs "
+            "(train, table and function do)",
         )
         return BlackBoxSearch(strategy, estimator, build(config["executor"], "executor", Executor))
 

@@ -22,7 +22,7 @@ from nas_cli.spaces.base import Architecture, NetworkSpace
 
 
 def cosine(first: float, last: float, epoch: int, epochs: int) -> float:
-    """The learning rate of an epoch (from 0) on a half cosine from `first` towards `last` (Loshchilov & Hutter 2017)."""
+    """The rate of an epoch, from 0, on a half cosine from `first` towards `last` (Loshchilov & Hutter, SGDR, 2017)."""
     return last + (first - last) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nas_cli.errors import InputError
+from nas_cli.errors import CombinationError
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.spaces.base import Architecture, Space
 from nas_cli.spaces.functions import FunctionSpace
@@ -11,14 +11,16 @@ from nas_cli.spaces.functions import FunctionSpace
 class Function(Estimator):
     """The space's own objective, exactly.
 
-    Raises `InputError` where the space is no function.
+    Raises `CombinationError` where the space is no function.
     """
 
     score_name = "value"
 
     def __init__(self, space: Space) -> None:
         if not isinstance(space, FunctionSpace):
-            raise InputError(f"space={space.name}: is not a function; its architectures are trained (estimator=train)")
+            raise CombinationError(
+                f"space={space.name} with estimator=function: is no function; take estimator=train and a data set"
+            )
         self.space = space
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:

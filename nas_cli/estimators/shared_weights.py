@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
-from nas_cli.errors import InputError, require
+from nas_cli.errors import CombinationError, require
 from nas_cli.hardware import Hardware
 from nas_cli.networks.supernet import FanOutFactory
 from nas_cli.seeding import derive, seeded
@@ -70,8 +70,9 @@ class SharedWeights:
         gradient_clip: float = 5.0,
     ) -> None:
         if not isinstance(space, SupernetSpace):
-            raise InputError(
-                f"space={space.name}: has no supernet, which estimator shared_weights trains (darts has one)"
+            raise CombinationError(
+                f"space={space.name} has no supernet, which estimator=shared_weights and gradient strategies train; "
+                "space=darts has one"
             )
         require(batch_size >= 2, f"batch_size must be at least 2, not {batch_size}")
         require(0 < split < 1, f"split must be between 0 and 1, not {split}")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nas_cli.data.base import Dataset
-from nas_cli.errors import InputError, nearest, require
+from nas_cli.errors import CombinationError, nearest, require
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.spaces.base import Architecture, Space
 from nas_cli.spaces.nasbench201 import NasBench201
@@ -39,23 +39,22 @@ class Table(Estimator):
         self, space: Space, dataset: Dataset, epochs: Literal[200, 12] = 200, latency: str | None = None
     ) -> None:
         if not isinstance(space, NasBench201):
-            raise InputError(
-                f"space={space.name}: no table is about this space (nasbench201 has one); try estimator=train"
+            raise CombinationError(
+                f"space={space.name} with estimator=table: no table is about it, only about nasbench201; "
+                "take estimator=train and a data set"
             )
-        require(
-            dataset.name in _COLUMNS,
-            f"dataset={dataset.name}: not in the table of {space.name}; there are {', '.join(_COLUMNS)}",
-        )
+        if dataset.name not in _COLUMNS:
+            raise CombinationError(
+                f"dataset={dataset.name} with estimator=table: space {space.name} was trained on {', '.join(_COLUMNS)}"
+            )
         self.space = space
         self.column = _COLUMNS[dataset.name]
         self.epochs = epochs
         self.latency = latency
         if latency is not None:
             devices = [str(device) for device in _load("nas_bench_201_latency")["devices"]]
-            require(
-                latency in devices,
-                f"latency={latency}: not measured{nearest(latency, devices)}; there are {', '.join(devices)}",
-            )
+            hint = f"{nearest(latency, devices)}; there are {', '.join(devices)}"
+            require(latency in devices, f"latency={latency}: no such device in the table{hint}")
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         row = self._rows[self.space.encode(architecture)]

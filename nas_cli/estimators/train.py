@@ -6,7 +6,7 @@ import dataclasses
 import time
 
 from nas_cli.data.base import Dataset, Source
-from nas_cli.errors import InputError, require
+from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.hardware import Hardware
 from nas_cli.seeding import derive
@@ -28,7 +28,9 @@ class Train(Estimator):
         self, space: Space, dataset: Dataset, hardware: Hardware, seed: int, recipe: Recipe, split: float = 0.5
     ) -> None:
         if not isinstance(space, NetworkSpace):
-            raise InputError(f"space={space.name}: makes no networks to train; a function has estimator=function")
+            raise CombinationError(
+                f"space={space.name} with estimator=train: makes no networks; a function has estimator=function"
+            )
         require(recipe.epochs >= 1, f"recipe.epochs must be at least 1, not {recipe.epochs}")
         require(0 < split < 1, f"split must be between 0 and 1, not {split}")
         self.space = space

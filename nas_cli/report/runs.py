@@ -165,7 +165,7 @@ def _unfinished(folder: Path) -> Run:
     # Imported here, as most folders have a result: the command must start fast.
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError  # type: ignore[import-untyped]
+    from yaml import YAMLError
 
     path = folder / CONFIG
     try:

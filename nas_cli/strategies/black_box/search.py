@@ -147,7 +147,7 @@ def _judge(index: int, pending: _Pending, outcome: Measurement | Exception) -> T
     if isinstance(outcome, Exception):
         reason = " ".join(f"{type(outcome).__name__}: {outcome}".split())
         return Trial(score=None, status="failed", error=reason, **common)
-    rest = {"metrics": dict(outcome.metrics), "cost_seconds": outcome.cost_seconds}
+    rest: dict[str, Any] = {"metrics": dict(outcome.metrics), "cost_seconds": outcome.cost_seconds}
     if not math.isfinite(outcome.score):
         return Trial(score=None, status="failed", error=f"score is {outcome.score}", **rest, **common)
     return Trial(score=float(outcome.score), **rest, **common)

@@ -20,7 +20,7 @@ class Mixing(ABC):
 
     @abstractmethod
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
-        """Fresh parameters, drawn from torch's current generator; for each type of cell at least (edges, operations)."""
+        """Fresh parameters from torch's current generator; for each type of cell at least (edges, operations)."""
 
     @abstractmethod
     def weights(self, parameters: Parameters) -> dict[str, Tensor]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from nas_cli.errors import InputError, require
+from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.journal import Trial
 from nas_cli.search import Best, Search, Step
@@ -51,9 +51,9 @@ class GradientSearch(Search):
         weight_decay: float = 1e-3,
     ) -> None:
         if not isinstance(estimator, SharedWeights):
-            raise InputError(
-                f"a gradient search trains shared weights; estimator={type(estimator).__name__.lower()} has none "
-                "(set estimator=shared_weights)"
+            raise CombinationError(
+                "a gradient strategy trains shared weights, which only estimator=shared_weights has, not "
+                f"{type(estimator).__name__}"
             )
         require(epochs >= 1, f"epochs must be at least 1, not {epochs}")
         require(learning_rate > 0, f"learning_rate must be above 0, not {learning_rate}")
@@ -161,9 +161,8 @@ class GradientSearch(Search):
     def best(self) -> Best:
         if self._trial is None or self._trial.score is None:
             raise RuntimeError("best() before the search is done")
-        wanted = {
-            name: v for name, v in self._trial.metrics.items() if not name.startswith(("epoch", "step", "learning"))
-        }
+        about = ("train_", "valid_", "entropy_", "skips_")
+        wanted = {name: value for name, value in self._trial.metrics.items() if name.startswith(about)}
         return Best(self._trial.architecture, self._trial.score, wanted)
 
     def state_dict(self) -> dict[str, Any]:
