@@ -81,9 +81,10 @@ def evaluate(
     if isinstance(architecture, Result):
         architecture = architecture.folder
     if isinstance(architecture, str | Path) and Path(architecture).is_dir():
-        inherited = run_config.overrides_from(Path(architecture), [name for name, value in groups.items() if value])
-        overrides = [*inherited, *overrides, f"run={json.dumps(str(architecture))}"]
         config_dir = config_dir or run_config.config_dir(Path(architecture))
+        chosen = {name: value for name, value in groups.items() if value is not None}
+        inherited = run_config.overrides_from(Path(architecture), chosen, config_dir)
+        overrides = [*inherited, *overrides, f"run={json.dumps(str(architecture))}"]
     elif isinstance(architecture, Architecture):
         overrides.append(f"space={architecture.space}")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import sys
@@ -66,24 +67,50 @@ def _resume(primary: str, folder: Path) -> None:
 
 def _start(primary: str, arguments: list[str]) -> None:
     """Check the command line ourselves, then hand it to Hydra as it is."""
+    given = _flags().parse_known_args(arguments)[0]
+    config_dir = None if given.config_dir is None else Path(given.config_dir).resolve()
+    require(config_dir is None or config_dir.is_dir(), f"--config-dir {given.config_dir}: no such folder")
+    if given.help:
+        from nas_cli.help import help_page
+
+        print(help_page(primary, configuration.choices(config_dir)))
+        return
     # Hydra prints errors over several lines and leaves with 1, unless it is told to let them through.
     os.environ["HYDRA_FULL_ERROR"] = "1"
+    from hydra._internal.utils import get_args_parser  # the only way to tell overrides from flags as Hydra does
+
+    parsed = get_args_parser().parse_known_args(arguments)[0]
+    inherited: list[str] = []
+    if not (parsed.hydra_help or parsed.shell_completion):
+        run_folder = _evaluated_run(parsed.overrides) if primary == "evaluate" else None
+        if run_folder is not None:
+            from nas_cli import run_config
+
+            if config_dir is None and (config_dir := run_config.config_dir(run_folder)):
+                arguments += ["--config-dir", str(config_dir)]
+            inherited = run_config.overrides_from(run_folder, _by_key(parsed.overrides), config_dir)
+        configuration.check_overrides(primary, parsed.overrides, config_dir)
+    sys.argv = [sys.argv[0], *_first(inherited, arguments, parsed.overrides)]
+    _run_hydra(primary, config_dir)
+
+
+def _flags() -> argparse.ArgumentParser:
+    """The flags that concern us too; all others are Hydra's."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--help", "-h", action="store_true")
+    parser.add_argument("--config-dir", "-cd")
+    return parser
+
+
+def _run_hydra(primary: str, config_dir: Path | None) -> None:
+    """Let Hydra read `sys.argv` and run the one job, or the many of a sweep."""
     import hydra
-    from hydra._internal.utils import get_args_parser
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
     from hydra.types import RunMode
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
-    parsed, _ = get_args_parser().parse_known_args(arguments)
-    config_dir = Path(parsed.config_dir).resolve() if parsed.config_dir else None
-    require(config_dir is None or config_dir.is_dir(), f"--config-dir {config_dir}: no such folder")
-    only_tells = parsed.hydra_help or parsed.shell_completion or "--version" in arguments
-    inherited: list[str] = []
-    if not only_tells:
-        configuration.check_overrides(primary, parsed.overrides, config_dir)
-        if primary == "evaluate" and not parsed.help:
-            inherited = _inherited(parsed.overrides)
     failures: list[NasError] = []
 
     def job(composed: Any) -> None:
@@ -91,28 +118,20 @@ def _start(primary: str, arguments: list[str]) -> None:
 
         hydra_config = HydraConfig.get()
         sweep = hydra_config.mode == RunMode.MULTIRUN
+        folder = Path(hydra_config.runtime.output_dir)
         try:
-            session.start(
-                configuration.plain(composed),
-                Path(hydra_config.runtime.output_dir),
-                primary,
-                config_dir,
-                chatty=not sweep,
-            )
-        except Interrupted as error:
-            failures.append(error)
-            if sweep:
-                raise KeyboardInterrupt from None  # ends the whole sweep, as no Exception would
+            session.start(configuration.plain(composed), folder, primary, config_dir, chatty=not sweep)
         except NasError as error:
             # Hydra announces an exception with lines of its own, which is of use only where there are many jobs.
+            failures.append(error)
+            if sweep and isinstance(error, Interrupted):
+                raise KeyboardInterrupt from None  # ends the whole sweep, as no Exception would
             if sweep:
                 raise
-            failures.append(error)
 
-    sys.argv = [sys.argv[0], *_first(inherited, arguments, parsed.overrides)]
     try:
         hydra.main(version_base="1.3", config_path=str(configuration.configs_folder()), config_name=primary)(job)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise InputError(configuration.one_line(error)) from None
     except KeyboardInterrupt:
         if not failures:
@@ -121,16 +140,15 @@ def _start(primary: str, arguments: list[str]) -> None:
         raise failures[0]
 
 
-def _inherited(overrides: Sequence[str]) -> list[str]:
-    """What an evaluation of a run folder takes over from it, as overrides that the user's own then beat."""
-    from nas_cli import run_config
+def _by_key(overrides: Sequence[str]) -> dict[str, str]:
+    return dict(override.split("=", 1) for override in overrides if "=" in override)
 
-    given = dict(override.split("=", 1) for override in overrides if "=" in override)
-    require(
-        ("run" in given) != ("architecture" in given),
-        "nas-evaluate: name one thing to evaluate, run=RUN_DIR or architecture=NAME_OR_FILE",
-    )
-    return run_config.overrides_from(Path(given["run"]), chosen=set(given)) if "run" in given else []
+
+def _evaluated_run(overrides: Sequence[str]) -> Path | None:
+    """The run folder that an evaluation is about, whose settings it takes over before the user's own."""
+    given = _by_key(overrides)
+    require(not {"run", "architecture"} <= given.keys(), "run= and architecture= name two things to evaluate; give one")
+    return Path(given["run"]) if "run" in given else None
 
 
 def _first(inherited: Sequence[str], arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:

@@ -19,7 +19,7 @@ from nas_cli.errors import CombinationError, InputError, nearest
 T = TypeVar("T")
 
 
-def build(config: Mapping[str, Any], key: str, expected: type[T], **given: Any) -> T:
+def build(config: Mapping[str, Any], key: str, expected: type[T] | types.UnionType, **given: Any) -> T:
     """Build the part that `config` describes.
 
     Args:
@@ -36,14 +36,14 @@ def build(config: Mapping[str, Any], key: str, expected: type[T], **given: Any) 
         raise InputError("; ".join(faults))
     part = _construct(config, key, given)
     if not isinstance(part, expected):
-        raise InputError(f"{key}._target_: {config['_target_']} did not make a {expected.__name__}")
+        raise InputError(f"{key}._target_: {config['_target_']} did not make a {_wanted(expected)}")
     return part
 
 
 def resolve(target: str) -> Any:
     """The object that a dotted name stands for. Raises `InputError` where there is none."""
     module_name, _, attribute = target.rpartition(".")
-    if not module_name:
+    if not module_name or target.startswith("."):
         raise InputError(f"{target}: not a dotted name such as my_module.MyClass")
     try:
         return getattr(importlib.import_module(module_name), attribute)
@@ -64,16 +64,19 @@ def check(config: Any, key: str, expected: Any = object, given: Mapping[str, Any
         made = resolve(target)
     except InputError as error:
         return [f"{key}._target_: {error}"]
-    if not inspect.isclass(made) or not issubclass(made, _classes(expected) or object):
-        wanted = " or ".join(c.__name__ for c in _classes(expected)) or "plain value"
-        return [f"{key}._target_: {target} is not a {wanted}"]
-    parameters = inspect.signature(made).parameters
-    hints = typing.get_type_hints(made.__init__)
+    if not inspect.isclass(made) or not issubclass(made, _classes(expected)):
+        return [f"{key}._target_: {target} is not a {_wanted(expected)}"]
+    if inspect.isabstract(made):
+        return [f"{key}._target_: {target} leaves {', '.join(sorted(getattr(made, '__abstractmethods__', ())))} open"]
+    every = inspect.signature(made).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in every.values())
+    parameters = {n: p for n, p in every.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    hints = _hints(made)
     options = {name: value for name, value in config.items() if not name.startswith("_")}
     own = [name for name in parameters if name not in given]
     faults = []
     for name, value in options.items():
-        if name not in own:
+        if name not in own and (name in given or not takes_any):
             faults.append(f"{key}.{name}: no such option of {made.__name__}{nearest(name, own)}")
         else:
             faults += _check_value(value, f"{key}.{name}", hints.get(name, object))
@@ -99,10 +102,22 @@ def _construct(config: Mapping[str, Any], key: str, given: Mapping[str, Any]) ->
         raise InputError(f"{key}: {error}") from None
 
 
+def _hints(made: type) -> dict[str, Any]:
+    """Type hints of the constructor; none where a user's class names types that it imports for type checkers only."""
+    try:
+        return typing.get_type_hints(made.__init__)  # type: ignore[misc]
+    except NameError:
+        return {}
+
+
 def _check_value(value: Any, key: str, hint: Any) -> list[str]:
     if isinstance(value, Mapping) and "_target_" in value:
         return check(value, key, hint)
     return [] if accepts(hint, value) else [f"{key}={value}: must be {describe(hint)}"]
+
+
+def _wanted(hint: Any) -> str:
+    return " or ".join(c.__name__ for c in _classes(hint)) or "plain value"
 
 
 def _classes(hint: Any) -> tuple[type, ...]:

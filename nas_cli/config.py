@@ -7,6 +7,7 @@ given is the reference that the values are held against. Signatures are checked 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
     faults, chosen, values = [], [], []
     for override in parsed:
         key = override.key_or_group
-        if key.startswith("hydra."):
+        if key.startswith(("hydra.", "hydra/")):
             continue
         if key in groups:
             chosen.append(override)
@@ -94,31 +95,30 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
         else:
             faults.append(f"{key}: no such group{nearest(key, groups)}")
     if not faults and values:
-        reference = _reference(primary, chosen, config_dir)
-        known = dict(_flatten(reference))
-        for override in values:
-            faults += _check_value(override, known, [*groups, *known])
+        for known in _references(primary, chosen, groups, config_dir):
+            for override in values:
+                faults += _check_value(override, known, [*groups, *known])
     if faults:
-        raise InputError("; ".join(faults))
+        raise InputError("; ".join(dict.fromkeys(faults)))
 
 
-def _reference(primary: str, chosen: Sequence[Any], config_dir: Path | None) -> dict[str, Any]:
-    """What the chosen groups compose to with no value given; of a sweep, every choice after the other, merged."""
+def _references(
+    primary: str, chosen: Sequence[Any], groups: Mapping[str, Sequence[str]], config_dir: Path | None
+) -> Iterator[dict[str, Any]]:
+    """What the chosen groups compose to with no value given, by dotted key; one for each combination of a sweep."""
     import itertools
 
     from omegaconf import OmegaConf
 
     alternatives = [
-        [f"{'+' if o.is_add() else ''}{o.key_or_group}={name}" for name in _names(o)]
+        [f"{'+' if o.is_add() else ''}{o.key_or_group}={name}" for name in _names(o, groups[o.key_or_group])]
         for o in chosen
         if not o.is_delete()
     ]
-    merged: dict[str, Any] = {}
     for combination in itertools.islice(itertools.product(*alternatives), 64):
         composed = _hydra_compose(primary, combination, config_dir)
         container: Any = OmegaConf.to_container(composed, resolve=False)
-        merged |= dict(_flatten(container))
-    return merged
+        yield dict(_flatten(container))
 
 
 def _hydra_compose(primary: str, overrides: Sequence[str], config_dir: Path | None, with_hydra: bool = False) -> Any:
@@ -126,21 +126,26 @@ def _hydra_compose(primary: str, overrides: Sequence[str], config_dir: Path | No
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
-    search_path = [f"hydra.searchpath=[file://{config_dir}]"] if config_dir else []
+    search_path = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir}')}]"] if config_dir else []
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(configs_folder()), version_base="1.3"):
             return hydra.compose(primary, [*search_path, *overrides], return_hydra_config=with_hydra)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise InputError(one_line(error)) from None
     finally:
         GlobalHydra.instance().hydra = before
 
 
-def _names(override: Any) -> list[str]:
+def _names(override: Any, allowed: Sequence[str]) -> list[str]:
     """The names that a group override chooses: one, or several in a sweep."""
+    from hydra.core.override_parser.types import Glob
+
+    if isinstance(override.value(), Glob):
+        return [str(name) for name in override.value().filter(list(allowed))]
     if override.is_sweep_override():
         return [str(choice) for choice in override.sweep_string_iterator()]
     value = override.value()
@@ -148,9 +153,14 @@ def _names(override: Any) -> list[str]:
 
 
 def _check_choice(group: str, override: Any, allowed: Sequence[str]) -> list[str]:
+    there_are = f"there are {', '.join(allowed)}"
+    names = [] if override.is_delete() else _names(override, allowed)
+    # A part of a part may be left out, where its constructor has a default; a run needs one of everything else.
+    if (override.is_delete() or "None" in names) and "/" not in group and group != "experiment":
+        return [f"{group}: cannot be left out; {there_are}"]
     return [
-        f"{group}={name}: no such {group}{nearest(name, allowed)}; there are {', '.join(allowed)}"
-        for name in _names(override)
+        f"{group}={name}: no such {group}{nearest(name, allowed)}; {there_are}"
+        for name in names
         if name not in allowed and name != "None"
     ]
 
@@ -164,7 +174,12 @@ def _check_value(override: Any, known: Mapping[str, Any], every_key: Sequence[st
     if override.is_delete():
         return []
     default = known[key]
-    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
+    if not override.is_sweep_override():
+        values = [override.value()]
+    elif override.is_discrete_sweep():
+        values = list(override.sweep_iterator())
+    else:
+        return []  # an interval or a glob, which only the sweeper can make values of
     return [
         f"{key}={value}: must be {_TYPE_WORDS[type(default)]}, like the default {default}"
         for value in values

@@ -13,7 +13,7 @@ from nas_cli.data.base import Dataset
 from nas_cli.errors import CombinationError, InputError, NasError
 from nas_cli.hardware import Hardware
 from nas_cli.journal import Trial
-from nas_cli.search import Best, Search, Step
+from nas_cli.runner import Best, Search, Step
 from nas_cli.spaces.base import Architecture, NetworkSpace, Space
 from nas_cli.training import Recipe, Training
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from nas_cli.config import compose
 from nas_cli.errors import InputError
 from nas_cli.journal import write_atomically
 
@@ -42,21 +43,32 @@ def config_dir(folder: Path) -> Path | None:
     return None if found is None else Path(found)
 
 
-def overrides_from(folder: Path, chosen: Collection[str]) -> list[str]:
+def overrides_from(folder: Path, chosen: Mapping[str, str], config_dir: Path | None) -> list[str]:
     """A run's space, data set and evaluation as overrides for `nas-evaluate`.
 
     Args:
         folder: a run folder of `nas-run`.
-        chosen: keys that the user gave; a group among them is not taken over.
+        chosen: what the user gave, by key. A group among it is not taken over; with an evaluation that brings a data
+            set of its own (`cifar10`), neither is the run's data set.
+        config_dir: a user's folder of further groups.
     """
     config = read(folder)
+    groups = [group for group in ("space", "dataset", "evaluation") if group not in chosen]
+    if "evaluation" in chosen and "dataset" in groups and _brings_data(chosen["evaluation"], config_dir):
+        groups.remove("dataset")
     overrides = []
-    for group in ("space", "dataset", "evaluation"):
-        if group in chosen:
-            continue
+    for group in groups:
         overrides.append(f"{group}={config['names'][group]}")
         overrides += [f"{key}={json.dumps(value)}" for key, value in _leaves(config[group], group)]
     return overrides
+
+
+def _brings_data(evaluation: str, config_dir: Path | None) -> bool:
+    with_it, without = (
+        compose("evaluate", overrides, config_dir)["names"]["dataset"]
+        for overrides in ([f"evaluation={evaluation}"], [])
+    )
+    return bool(with_it != without)
 
 
 def _leaves(section: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

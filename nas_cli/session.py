@@ -16,6 +16,7 @@ from nas_cli.build import build, check
 from nas_cli.data.base import Dataset
 from nas_cli.errors import InputError, Interrupted, require
 from nas_cli.estimators.base import Estimator
+from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.evaluation import Evaluation
 from nas_cli.executors import Executor
 from nas_cli.hardware import Hardware
@@ -23,14 +24,25 @@ from nas_cli.journal import RunFolder
 from nas_cli.progress import Progress, logging_to
 from nas_cli.report.drawing import draw_cells
 from nas_cli.report.summary import summary
-from nas_cli.search import Search
-from nas_cli.search import run as run_search
+from nas_cli.runner import Search
+from nas_cli.runner import run as run_search
 from nas_cli.spaces.base import Architecture, NetworkSpace, Space
 from nas_cli.strategies.black_box.base import Strategy
 from nas_cli.strategies.black_box.search import BlackBoxSearch
 from nas_cli.training import Recipe
 
 log = logging.getLogger(__name__)
+
+#: What each part of a configuration must be; nothing else is ever constructed from it.
+ROLES: Mapping[str, Any] = {
+    "hardware": Hardware,
+    "space": Space,
+    "dataset": Dataset,
+    "evaluation": Recipe,
+    "executor": Executor,
+    "estimator": Estimator | SharedWeights,
+    "strategy": Strategy | Search,  # one that trains what it judges is a search already
+}
 
 #: The command that makes, and resumes, each kind of run.
 COMMANDS = {"search": "nas-run", "evaluate": "nas-evaluate"}
@@ -128,7 +140,7 @@ def _run(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
         except Interrupted as stop:
             raise Interrupted(f"{stop}; go on with: {command} resume={folder.path}") from None
         best = search.best()
-        data = {
+        data: dict[str, Any] = {
             "schema": 1,
             "command": config["command"],
             **{part: config["names"].get(part) for part in ("strategy", "space", "dataset", "estimator", "evaluation")},
@@ -145,6 +157,7 @@ def _run(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
             "versions": journal.versions(),
             "git": _git_commit(),
         }
+        data = journal.finite(data)
         if graphs := parts.space.graphs(best.architecture):
             svg = draw_cells(graphs, caption=f"{parts.label}, seed {config['seed']}")
             journal.write_atomically(folder.path / "architecture.svg", svg.encode())
@@ -195,7 +208,7 @@ class _Parts:
         parts = ["hardware", "space", "dataset", "evaluation"]
         if self._searches:
             parts += ["executor", "estimator", "strategy"]
-        faults = [fault for part in parts for fault in check(self.config[part], part, object, given)]
+        faults = [fault for part in parts for fault in check(self.config.get(part), part, ROLES[part], given)]
         if faults:
             raise InputError("; ".join(faults))
 
@@ -206,16 +219,11 @@ class _Parts:
             architecture = find_architecture(config)
             recipe = build(config["evaluation"], "evaluation", Recipe)
             return Evaluation(recipe, architecture, **self.given)
-        estimator: Any = build(config["estimator"], "estimator", object, **self.given)
-        strategy: Any = build(config["strategy"], "strategy", object, estimator=estimator, **self.given)
-        # A strategy that trains what it judges is a search already; one that asks is joined to its judge.
+        estimator: Any = build(config["estimator"], "estimator", ROLES["estimator"], **self.given)
+        strategy: Any = build(config["strategy"], "strategy", ROLES["strategy"], estimator=estimator, **self.given)
         if isinstance(strategy, Search):
             return strategy
         names = self.names
-        require(
-            isinstance(strategy, Strategy),
-            f"strategy._target_: {config['strategy']['_target_']} is neither a black-box Strategy nor a Search",
-        )
         require(
             isinstance(estimator, Estimator),
             f"estimator={names['estimator']}: judges no single architectures, which strategy {names['strategy']} needs "
@@ -228,7 +236,7 @@ def find_architecture(config: Mapping[str, Any]) -> Architecture:
     """What an evaluation is about: a run's best, a published name, or a file."""
     if config["run"] is not None:
         return load_architecture(Path(config["run"]) / "architecture.json")
-    require(config["architecture"] is not None, "nas-evaluate: name run=RUN_DIR or architecture=NAME_OR_FILE")
+    require(config["architecture"] is not None, "name what to evaluate: run=RUN_DIR or architecture=NAME_OR_FILE")
     if isinstance(config["architecture"], Mapping):  # given as an object, in Python use
         return Architecture.from_json(config["architecture"])
     return load_architecture(config["architecture"])

@@ -26,10 +26,10 @@ def cosine(first: float, last: float, epoch: int, epochs: int) -> float:
     return last + (first - last) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
-def check_finite(loss: Tensor, what: str) -> None:
-    """Raise `DivergedError` where a loss is NaN or infinite."""
-    if not torch.isfinite(loss):
-        raise DivergedError(f"{what} is {loss.item()}: the training has diverged; try a smaller learning rate")
+def check_finite(value: Tensor, what: str) -> None:
+    """Raise `DivergedError` where a loss, or a gradient's norm, is NaN or infinite."""
+    if not torch.isfinite(value):
+        raise DivergedError(f"{what} is {value.item()}: the training has diverged; try a smaller learning rate")
 
 
 @dataclass
@@ -159,7 +159,7 @@ class Training:
     def step(self) -> dict[str, Any] | None:
         """Train on one batch; the epoch's metrics where it was the last of one.
 
-        Raises `DivergedError` on a loss that is not finite, before anything is changed.
+        Raises `DivergedError` on a loss or gradient that is not finite, before weights or optimiser are changed.
         """
         recipe = self.recipe
         epoch = self.step_count // len(self.loader)
@@ -174,7 +174,8 @@ class Training:
         check_finite(loss, f"the training loss in epoch {epoch}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
+        check_finite(norm, f"the gradient's norm in epoch {epoch}")
         self.optimizer.step()
         self._tally += Tally.of(loss, logits, labels)
         self.step_count += 1
@@ -222,11 +223,13 @@ class Training:
 
 @torch.no_grad()
 def test(network: nn.Module, source: Source, batch_size: int, hardware: Hardware) -> Tally:
-    """Loss and accuracy of a network on images in order, in evaluation mode."""
+    """Loss and accuracy of a network on images in order, in evaluation mode. Raises `DivergedError` on a bad loss."""
     network.eval()
     total = Tally()
     for images, labels in in_order(source, 2 * batch_size, hardware.device):
         with hardware.autocast():
             logits = network(images).float()
-        total += Tally.of(F.cross_entropy(logits, labels), logits, labels)
+        loss = F.cross_entropy(logits, labels)
+        check_finite(loss, "the loss on the test or validation images")
+        total += Tally.of(loss, logits, labels)
     return total

@@ -97,10 +97,11 @@ class SharedWeights:
 
     def begin(self, fan_out: FanOutFactory, epochs: int) -> None:
         """Read the data and make a fresh supernet for a training of so many epochs."""
-        train, held_out = self.dataset.search_split(self.split)
-        device, augmentation = self.hardware.device, self.dataset.augmentation
+        # The network first: sizes that do not fit the images are refused before any file is read.
         with seeded(self.seed, "supernet"):
             network = self.space.supernet(self.dataset.input_shape, self.dataset.classes, fan_out)
+        train, held_out = self.dataset.search_split(self.split)
+        device, augmentation = self.hardware.device, self.dataset.augmentation
         network = self.hardware.place(network)
         self._training = _Training(
             network,
@@ -165,7 +166,7 @@ class SharedWeights:
     def weight_step(self, batch: Batch, weights: EdgeWeights) -> Tally:
         """One SGD step on the weights; no gradient flows into the architecture.
 
-        Raises `DivergedError` on a loss that is not finite, before anything is changed.
+        Raises `DivergedError` on a loss or gradient that is not finite, before weights or optimiser are changed.
         """
         images, labels = batch
         self.network.train()
@@ -174,19 +175,22 @@ class SharedWeights:
         check_finite(loss, "the training loss of the supernet")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
+        check_finite(norm, "the norm of the supernet's gradient")
         self.optimizer.step()
         return Tally.of(loss, logits, labels)
 
     @torch.no_grad()
     def validate(self, weights: EdgeWeights) -> Tally:
-        """Loss and accuracy on the whole held-out part, in evaluation mode."""
+        """Loss and accuracy on the whole held-out part, in evaluation mode. Raises `DivergedError` on a bad loss."""
         self.network.eval()
         total = Tally()
         # Without gradients twice the batch fits.
         for images, labels in in_order(self._state.held_out_source, 2 * self.batch_size, self.hardware.device):
             logits = self.forward(images, weights)
-            total += Tally.of(self.loss(logits, labels), logits, labels)
+            loss = self.loss(logits, labels)
+            check_finite(loss, "the validation loss of the supernet")
+            total += Tally.of(loss, logits, labels)
         return total
 
     def state_dict(self) -> dict[str, Any]:

@@ -54,8 +54,10 @@ class FactorizedReduce(nn.Module):
         super().__init__()
         if outputs % 2:
             raise InputError(f"a factorized reduction makes an even number of channels, not {outputs}")
-        self.first = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
-        self.second = nn.Conv2d(inputs, outputs // 2, 1, stride=2, bias=False)
+        # Strided by slicing: the backward pass of a 1x1 convolution of stride 2 writes past its memory on a CPU in the
+        # channels_last layout where there are fewer than 8 input channels (torch 2.14).
+        self.first = nn.Conv2d(inputs, outputs // 2, 1, bias=False)
+        self.second = nn.Conv2d(inputs, outputs // 2, 1, bias=False)
         self.norm = nn.BatchNorm2d(outputs, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ class FactorizedReduce(nn.Module):
         if height % 2 or width % 2:
             raise InputError(f"a factorized reduction needs even sides, not {height}x{width}")
         x = torch.relu(x)
-        normed: Tensor = self.norm(torch.cat([self.first(x), self.second(x[:, :, 1:, 1:])], dim=1))
+        normed: Tensor = self.norm(torch.cat([self.first(x[:, :, ::2, ::2]), self.second(x[:, :, 1::2, 1::2])], dim=1))
         return normed
 
 

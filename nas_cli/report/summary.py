@@ -36,13 +36,11 @@ def summary(data: Mapping[str, Any], description: str, folder: Path, next_comman
 def _figures(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
     best = data["best"]
     figures = {data["score"]: best["score"], **best["metrics"]}
-    return list(figures.items())
+    return [(name, value) for name, value in figures.items() if value is not None]
 
 
 def show(name: str, value: Any) -> str:
     """A figure for a person: accuracies and errors in percent, counts in millions."""
-    if value is None:
-        return "not measured"
     if name.endswith(("accuracy", "error")):
         return f"{100 * value:.2f} %"
     if name.startswith(("params", "macs")):

@@ -126,4 +126,5 @@ class DartsSpace(SupernetSpace):
         )
 
     def supernet(self, input_shape: tuple[int, int, int], classes: int, fan_out: FanOutFactory) -> Supernet:
+        require(self.cells >= 3, f"space {self.name}: a supernet needs 3 cells to have a normal one, not {self.cells}")
         return Supernet(self.choices, input_shape, classes, self.channels, self.cells, fan_out)

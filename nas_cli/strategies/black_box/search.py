@@ -11,7 +11,7 @@ from nas_cli.errors import InputError, NasError
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.executors import Executor
 from nas_cli.journal import Trial
-from nas_cli.search import Best, Search, Step
+from nas_cli.runner import Best, Search, Step
 from nas_cli.spaces.base import Architecture
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 
@@ -94,7 +94,7 @@ class BlackBoxSearch(Search):
             self._best = trial
         self.strategy.tell(trial)
 
-    def replay(self, trial: Trial) -> None:
+    def replay(self, trial: Trial) -> bool:
         self._ask()
         pending = self._pending.get(trial.index)
         if pending is None or pending.candidate.architecture != trial.architecture:
@@ -102,6 +102,7 @@ class BlackBoxSearch(Search):
                 f"trials.jsonl: trial {trial.index} is not what this configuration asks for; cannot resume"
             )
         self.tell(trial)
+        return True
 
     def best(self) -> Best:
         if self._best is None or self._best.score is None:

@@ -73,9 +73,13 @@ class Search(ABC):
     def tell(self, trial: Trial) -> None:
         """Take note of a trial that is on disk."""
 
-    def replay(self, trial: Trial) -> None:
-        """Take note of a trial that was journalled after the state was last saved, without measuring it again."""
-        self.tell(trial)
+    def replay(self, trial: Trial) -> bool:
+        """Take note of a trial that was journalled after the state was last saved, without measuring it again.
+
+        False where that is not possible, because the steps that led to it changed more than a trial tells: they are
+        done again, and make it again.
+        """
+        return False
 
     @property
     @abstractmethod
@@ -167,9 +171,11 @@ def _restore(search: Search, folder: RunFolder) -> float:
         folder.metrics.cut(0)
     if told > len(trials):
         raise InputError(f"{folder.trials.path}: {told} trials were saved, only {len(trials)} are there")
-    # Metrics after the checkpoint will be made again; trials after it cost too much for that and are replayed.
-    for trial in trials[told:]:
-        search.replay(trial)
+    # Metrics after the checkpoint will be made again; trials after it cost too much for that where it can be avoided.
+    for number, trial in enumerate(trials[told:], start=told):
+        if not search.replay(trial):
+            folder.trials.keep(number)
+            break
     return float(state["seconds"]) if state is not None else 0.0
 
 
@@ -187,7 +193,8 @@ def _signals() -> Iterator[_Stop]:
 
     def note(number: int, frame: Any) -> None:
         if stop.requested:
-            raise Interrupted("stopped at once; what was journalled is kept")
+            # No Exception, because a measurement that fails with one is judged and journalled.
+            raise KeyboardInterrupt
         stop.requested = signal.Signals(number).name
 
     try:
@@ -197,6 +204,8 @@ def _signals() -> Iterator[_Stop]:
         return
     try:
         yield stop
+    except KeyboardInterrupt:
+        raise Interrupted("stopped at once; what was journalled is kept") from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

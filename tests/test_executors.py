@@ -1,0 +1,64 @@
+"""Running measurements in this process."""
+
+from __future__ import annotations
+
+import pytest
+
+from nas_cli.errors import InputError
+from nas_cli.estimators.base import Estimator, Measurement
+from nas_cli.executors import Serial
+from nas_cli.spaces.base import Architecture
+
+
+class Doubler(Estimator):
+    def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
+        (value,) = architecture.decisions
+        if value == 13:
+            raise ValueError("unlucky")
+        if value == 14:
+            raise InputError("no data")
+        if value == 15:
+            raise KeyboardInterrupt
+        return Measurement(2.0 * float(value), {"budget": budget or 0.0})
+
+
+def submit(executor: Serial, *values: int) -> None:
+    for index, value in enumerate(values):
+        executor.submit(index, Architecture("x", (value,)), float(index))
+
+
+def test_measurements_come_back_in_order_with_their_index_and_budget() -> None:
+    executor = Serial()
+    executor.start(Doubler())
+    submit(executor, 3, 5)
+    assert [executor.wait(), executor.wait()] == [
+        (0, Measurement(6.0, {"budget": 0.0})),
+        (1, Measurement(10.0, {"budget": 1.0})),
+    ]
+    assert executor.workers == 1
+
+
+def test_an_exception_is_handed_back_and_the_next_one_runs() -> None:
+    executor = Serial()
+    executor.start(Doubler())
+    submit(executor, 13, 14, 1)
+    index, error = executor.wait()
+    assert index == 0
+    assert isinstance(error, ValueError)
+    assert isinstance(executor.wait()[1], InputError)
+    assert executor.wait() == (2, Measurement(2.0, {"budget": 2.0}))
+
+
+def test_an_interrupt_is_no_failure_of_the_candidate() -> None:
+    executor = Serial()
+    executor.start(Doubler())
+    submit(executor, 15)
+    with pytest.raises(KeyboardInterrupt):
+        executor.wait()
+
+
+def test_wait_needs_a_start() -> None:
+    executor = Serial()
+    submit(executor, 1)
+    with pytest.raises(RuntimeError, match="start"):
+        executor.wait()

@@ -1,0 +1,20 @@
+"""The short form of `scripts/kill_and_resume.py`: kill -9, resume, the same result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / "scripts" / "kill_and_resume.py"
+
+
+@pytest.mark.parametrize("run", ["darts", "random"])
+def test_a_killed_run_ends_like_the_undisturbed_one(run: str) -> None:
+    done = subprocess.run(
+        [sys.executable, SCRIPT, "--only", run, "--kills", "2", "--seed", "1"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("equal") == 2, done.stdout

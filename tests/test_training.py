@@ -1,0 +1,309 @@
+"""Training from scratch: rates, losses, and going on at any step."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import io
+import math
+from collections import Counter
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from made_up import CPU, MadeUp, architecture, space
+from torch import Tensor, nn
+
+from nas_cli.data.augmentation import Augmentation
+from nas_cli.errors import DivergedError, InputError
+from nas_cli.hardware import Hardware
+from nas_cli.networks.cell_network import CellNetwork
+from nas_cli.networks.drop_path import DropPath
+from nas_cli.seeding import seeded
+from nas_cli.spaces.nasbench201 import NasBench201
+from nas_cli.training import Recipe, Tally, Training, check_finite, cosine
+from nas_cli.training import test as evaluate
+
+RECIPE = Recipe(epochs=3, batch_size=16, drop_path=0.3, cutout=3, label_smoothing=0.1)
+DATASET = MadeUp(augmentation=Augmentation(crop_padding=1, flip=True))
+
+
+def training(recipe: Recipe = RECIPE, dataset: MadeUp = DATASET, seed: int = 0) -> Training:
+    return Training(recipe, architecture(), space(), dataset, dataset.train(), CPU, seed)
+
+
+def saved(made: Training) -> dict[str, Any]:
+    """The state after a trip through a file."""
+    buffer = io.BytesIO()
+    torch.save(made.state_dict(), buffer)
+    buffer.seek(0)
+    state: dict[str, Any] = torch.load(buffer, weights_only=True)
+    return state
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal bit for bit, tensors included."""
+    if isinstance(a, Tensor):
+        return torch.equal(a, b) and a.dtype == b.dtype
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+    return bool(a == b)
+
+
+@pytest.mark.parametrize(("epoch", "rate"), [(0, 0.025), (25, 0.013), (49, 0.00102368), (50, 0.001)])
+def test_cosine_of_the_paper(epoch: int, rate: float) -> None:
+    assert cosine(0.025, 0.001, epoch, 50) == pytest.approx(rate, abs=5e-9)
+
+
+def test_the_rate_of_each_epoch_is_on_the_cosine() -> None:
+    made = training()
+    rates: Counter[float] = Counter()
+    while not made.done:
+        made.step()
+        rates[made.optimizer.param_groups[0]["lr"]] += 1
+    # (1 + cos(π k / 3)) / 2 for k = 0, 1, 2; 40 images in batches of 16 are three steps an epoch.
+    assert rates == {pytest.approx(0.05 * share): 3 for share in (1.0, 0.75, 0.25)}
+
+
+def test_drop_path_grows_linearly_by_epoch() -> None:
+    made = training()
+    seen = []
+    while not made.done:
+        made.step()
+        seen.append({module.probability for module in made.network.modules() if isinstance(module, DropPath)})
+    assert seen == [{p} for p in (0.0, 0.3 * 1 / 3, 0.3 * 2 / 3) for _ in range(3)]
+
+
+def test_metrics_once_an_epoch() -> None:
+    made = training()
+    lines = [made.step() for _ in range(9)]
+    assert [line is not None for line in lines] == [False, False, True] * 3
+    assert made.done
+    assert made.total_steps == 9
+    last = lines[-1]
+    assert last is not None
+    assert set(last) == {"epoch", "step", "learning_rate", "train_loss", "train_accuracy"}
+    assert (last["epoch"], last["step"]) == (2, 9)
+    assert 0 <= last["train_accuracy"] * 40 == pytest.approx(round(last["train_accuracy"] * 40))
+
+
+@pytest.mark.parametrize("at", range(10))
+def test_resumed_at_any_step_it_is_the_same_bit_for_bit(at: int) -> None:
+    whole, first = training(), training()
+    lines = [whole.step() for _ in range(9)]
+    head = [first.step() for _ in range(at)]
+    state = saved(first)
+    torch.manual_seed(99)  # whatever the process has drawn since must not matter
+    second = training()
+    second.load_state_dict(state)
+    assert second.step_count == at
+    tail = [second.step() for _ in range(9 - at)]
+    assert head + tail == lines
+    assert same(saved(second), saved(whole))
+    assert second.test(DATASET.test()) == whole.test(DATASET.test())
+
+
+def test_seeds_differ_and_global_generators_are_left_alone() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    states = []
+    for seed in (0, 0, 1):
+        made = training(seed=seed)
+        made.step()
+        states.append(saved(made)["network"])
+    assert same(states[0], states[1])
+    assert not same(states[0], states[2])
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_it_learns_the_bars() -> None:
+    made = training(dataclasses.replace(RECIPE, epochs=15, drop_path=0.0, cutout=0), MadeUp())
+    first = made.test(DATASET.test()).metrics("test")
+    while not made.done:
+        made.step()
+    last = made.test(DATASET.test()).metrics("test")
+    assert last["test_accuracy"] > 0.9
+    assert last["test_loss"] < first["test_loss"]
+
+
+def test_a_loss_that_is_nan_changes_neither_weights_nor_optimiser() -> None:
+    made = training()
+    made.step()
+    weights = copy.deepcopy(dict(made.network.named_parameters()))
+    optimizer = copy.deepcopy(made.optimizer.state_dict())
+    tally = copy.deepcopy(made._tally)
+    bad = MadeUp(scale=0.0)  # divided by a deviation of 0
+    made.loader = type(made.loader)(bad.train(), 16, 0, CPU.device)
+    with pytest.raises(DivergedError, match="the training loss in epoch 0 is nan: .* try a smaller learning rate"):
+        made.step()
+    assert same(dict(made.network.named_parameters()), weights)
+    assert same(made.optimizer.state_dict(), optimizer)
+    assert (made.step_count, made._tally) == (1, tally)
+
+
+def test_a_gradient_that_is_infinite_changes_nothing_either() -> None:
+    made = training()
+    weights = copy.deepcopy(dict(made.network.named_parameters()))
+    next(made.network.parameters()).register_hook(lambda slope: slope * math.inf)
+    with pytest.raises(DivergedError, match="gradient's norm in epoch 0 is"):
+        made.step()
+    assert same(dict(made.network.named_parameters()), weights)
+    assert made.step_count == 0
+
+
+def test_a_test_loss_that_is_nan_is_no_result() -> None:
+    with pytest.raises(DivergedError, match="the loss on the test or validation images is nan"):
+        training().test(MadeUp(scale=0.0).test())
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_check_finite(value: float) -> None:
+    with pytest.raises(DivergedError, match=f"the loss is {value}"):
+        check_finite(torch.tensor(value), "the loss")
+    check_finite(torch.tensor(1e30), "the loss")
+
+
+def test_clipping_bounds_the_step() -> None:
+    made = training(dataclasses.replace(RECIPE, gradient_clip=1e-3, weight_decay=0.0, learning_rate=1.0))
+    before = [p.detach().clone() for p in made.network.parameters()]
+    made.step()
+    moved = math.sqrt(
+        sum(float((p - b).square().sum()) for p, b in zip(made.network.parameters(), before, strict=True))
+    )
+    assert moved == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_drop_path_needs_paths() -> None:
+    other, dataset = NasBench201("nasbench201", channels=2, cells=3), MadeUp()
+    cell = other.decode(["nor_conv_3x3"] * 6)
+    with pytest.raises(InputError, match=r"drop_path=0\.3: networks of space nasbench201 have no paths to drop"):
+        Training(RECIPE, cell, other, dataset, dataset.train(), CPU, 0)
+    Training(dataclasses.replace(RECIPE, drop_path=0.0), cell, other, dataset, dataset.train(), CPU, 0).step()
+
+
+def test_an_option_that_the_space_does_not_know() -> None:
+    other, dataset = NasBench201("nasbench201", channels=2, cells=3), MadeUp()
+    recipe = Recipe(auxiliary_weight=0.4)
+    with pytest.raises(InputError, match="space nasbench201 cannot be built with auxiliary"):
+        recipe.build(other.decode(["none"] * 6), other, dataset)
+
+
+def test_the_recipes_size_replaces_the_spaces_own() -> None:
+    def width(recipe: Recipe) -> tuple[int, int]:
+        network = recipe.build(architecture(), space(channels=2, cells=2), DATASET)
+        assert isinstance(network, CellNetwork)
+        return network.cells[0].channels, len(network.cells)
+
+    assert width(Recipe()) == (2, 2)
+    assert width(Recipe(channels=6, cells=1)) == (6, 1)
+
+
+class Larger(MadeUp):
+    """Large enough for an auxiliary head after two reductions: a map of 7x7."""
+
+    input_shape = (1, 28, 28)
+
+    def _make(self, count: int, seed: int) -> Any:
+        images = super()._make(count, seed)
+        (pixels, labels), *_ = images._copies.values()
+        return type(images)(pixels.repeat(1, 1, 4, 4)[:, :, :28, :28], labels, images.mean, images.std)
+
+
+@pytest.mark.parametrize(("weight", "smoothing"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.2), (0.4, 0.2)])
+def test_the_loss_of_a_step_is_the_formula(weight: float, smoothing: float) -> None:
+    dataset = Larger(images=6)
+    recipe = Recipe(epochs=1, batch_size=6, auxiliary_weight=weight, label_smoothing=smoothing)
+    cells = space(channels=2, cells=3)
+    made = Training(recipe, architecture(), cells, dataset, dataset.train(), CPU, 0)
+    assert isinstance(made.network, CellNetwork)
+    assert (made.network.auxiliary_head is not None) == (weight > 0)
+    twin = copy.deepcopy(made)
+    metrics = made.step()
+    assert metrics is not None
+
+    images, labels = twin.loader.next()
+    twin.network.train()
+    with seeded(0, "step", 0):
+        logits, auxiliary = twin.network.forward_with_auxiliary(images)  # type: ignore[operator]
+    wanted = smoothed(logits, labels, smoothing)
+    if weight:
+        wanted = wanted + weight * smoothed(auxiliary, labels, smoothing)
+    assert metrics["train_loss"] == pytest.approx(wanted.item(), rel=1e-5)
+    if weight:
+        assert auxiliary.shape == (6, 3)
+        head = made.network.auxiliary_head
+        assert head is not None
+        assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in head.parameters() if p.dim() == 4)
+
+
+def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Cross entropy against (1 - s) of the label and s / classes of every class (Szegedy et al., 2016, sec. 7)."""
+    classes = logits.shape[1]
+    target = torch.full_like(logits, smoothing / classes)
+    target[torch.arange(len(labels)), labels] += 1 - smoothing
+    return -(target * logits.log_softmax(dim=1)).sum(dim=1).mean()
+
+
+@pytest.mark.parametrize(
+    ("option", "bad"),
+    [
+        ("epochs", -1),
+        ("batch_size", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", -0.1),
+        ("learning_rate_min", -1e-3),
+        ("momentum", 1.0),
+        ("momentum", -0.1),
+        ("weight_decay", -1.0),
+        ("gradient_clip", 0.0),
+        ("drop_path", 1.0),
+        ("drop_path", -0.1),
+        ("auxiliary_weight", -0.4),
+        ("cutout", -1),
+        ("label_smoothing", 1.0),
+    ],
+)
+def test_ranges_of_a_recipe(option: str, bad: float) -> None:
+    with pytest.raises(InputError, match=rf"^{option} must be .*, not {bad}$"):
+        Recipe(**{option: bad})  # type: ignore[arg-type]
+
+
+def test_a_tally_adds_up() -> None:
+    logits = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
+    labels = torch.tensor([0, 1, 1])
+    total = Tally()
+    for part in (slice(0, 2), slice(2, 3)):
+        total += Tally.of(F.cross_entropy(logits[part], labels[part]), logits[part], labels[part])
+    found = total.metrics("valid")
+    assert found["valid_accuracy"] == pytest.approx(2 / 3)
+    assert found["valid_loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+class Probe(nn.Module):
+    """Remembers in which mode and in what batches it was called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[tuple[bool, bool, int]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append((self.training, torch.is_grad_enabled(), len(x)))
+        return x.flatten(1)[:, :3]
+
+
+def test_testing_is_one_pass_in_evaluation_mode_without_gradients() -> None:
+    probe = Probe()
+    found = evaluate(probe, DATASET.test(), 5, CPU)
+    assert probe.seen == [(False, False, 10), (False, False, 10), (False, False, 1)]
+    assert found.images == 21
+
+
+def test_bfloat16_trains_with_weights_in_float32() -> None:
+    hardware = Hardware("cpu", precision="bf16")
+    made = Training(RECIPE, architecture(), space(), DATASET, DATASET.train(), hardware, 0)
+    made.step()
+    assert {p.dtype for p in made.network.parameters()} == {torch.float32}
+    assert math.isfinite(made._tally.loss)
