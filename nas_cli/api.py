@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -84,12 +83,12 @@ def evaluate(
         config_dir = config_dir or run_config.config_dir(Path(architecture))
         chosen = {name: value for name, value in groups.items() if value is not None}
         inherited = run_config.overrides_from(Path(architecture), chosen, config_dir)
-        overrides = [*inherited, *overrides, f"run={json.dumps(str(architecture))}"]
+        overrides = [*inherited, *overrides, f"run={configuration.literal(str(architecture))}"]
     elif isinstance(architecture, Architecture):
         overrides.append(f"space={architecture.space}")
     else:
         found = load_architecture(architecture)
-        overrides += [f"space={found.space}", f"architecture={json.dumps(str(architecture))}"]
+        overrides += [f"space={found.space}", f"architecture={configuration.literal(str(architecture))}"]
     config = _compose("evaluate", [*overrides, f"seed={seed}"], options, config_dir)
     if isinstance(architecture, Architecture):
         config["architecture"] = architecture.to_json()
@@ -100,7 +99,7 @@ def evaluate(
 def _compose(
     primary: str, overrides: list[str], options: Mapping[str, Any] | None, config_dir: str | Path | None
 ) -> dict[str, Any]:
-    given = [f"{key}={json.dumps(value)}" for key, value in (options or {}).items()]
+    given = [f"{key}={configuration.literal(value)}" for key, value in (options or {}).items()]
     return configuration.compose(primary, [*overrides, *given], _path(config_dir))
 
 

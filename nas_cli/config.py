@@ -128,7 +128,7 @@ def _hydra_compose(primary: str, overrides: Sequence[str], config_dir: Path | No
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    search_path = [f"hydra.searchpath=[{json.dumps(f'file://{config_dir}')}]"] if config_dir else []
+    search_path = [f"hydra.searchpath={literal([f'file://{config_dir}'])}"] if config_dir else []
     before = GlobalHydra.instance().hydra
     GlobalHydra.instance().clear()
     try:
@@ -138,6 +138,19 @@ def _hydra_compose(primary: str, overrides: Sequence[str], config_dir: Path | No
         raise InputError(one_line(error)) from None
     finally:
         GlobalHydra.instance().hydra = before
+
+
+def literal(value: Any) -> str:
+    """A plain value as it is written after ``key=``, so that the very same value is read."""
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    if isinstance(value, str):
+        return QuotedString(value, Quote.double).with_quotes()
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{literal(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(literal, value)) + "]"
+    return json.dumps(value)
 
 
 def _names(override: Any, allowed: Sequence[str]) -> list[str]:

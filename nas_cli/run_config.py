@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_cli.config import compose
+from nas_cli.config import compose, literal
 from nas_cli.errors import InputError
 from nas_cli.journal import write_atomically
 
@@ -59,7 +58,7 @@ def overrides_from(folder: Path, chosen: Mapping[str, str], config_dir: Path | N
     overrides = []
     for group in groups:
         overrides.append(f"{group}={config['names'][group]}")
-        overrides += [f"{key}={json.dumps(value)}" for key, value in _leaves(config[group], group)]
+        overrides += [f"{key}={literal(value)}" for key, value in _leaves(config[group], group)]
     return overrides
 
 

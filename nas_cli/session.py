@@ -14,7 +14,7 @@ from typing import Any
 from nas_cli import journal, published, run_config
 from nas_cli.build import build, check
 from nas_cli.data.base import Dataset
-from nas_cli.errors import InputError, Interrupted, require
+from nas_cli.errors import CombinationError, InputError, Interrupted, require
 from nas_cli.estimators.base import Estimator
 from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.evaluation import Evaluation
@@ -224,11 +224,11 @@ class _Parts:
         if isinstance(strategy, Search):
             return strategy
         names = self.names
-        require(
-            isinstance(estimator, Estimator),
-            f"estimator={names['estimator']}: judges no single architectures, which strategy {names['strategy']} needs "
-            "(train, table and function do)",
-        )
+        if not isinstance(estimator, Estimator):
+            raise CombinationError(
+                f"estimator={names['estimator']}: judges no single architectures, which strategy {names['strategy']} "
+                "needs (train, table and function do)"
+            )
         return BlackBoxSearch(strategy, estimator, build(config["executor"], "executor", Executor))
 
 

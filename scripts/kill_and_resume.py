@@ -81,9 +81,8 @@ def survives(name: str, overrides: list[str], scratch: Path, kills: int, moments
         process.wait()
         same = outcome(folder) == expected
         equal = equal and same
-        print(
-            f"{name}: killed at {', '.join(f'{hit:.2f} s' for hit in hits) or 'no time'}: {'equal' if same else 'DIFFERS'}"
-        )
+        at = ", ".join(f"{hit:.2f} s" for hit in hits) or "no time"
+        print(f"{name}: killed at {at}: {'equal' if same else 'DIFFERS'}")
         shutil.rmtree(folder)
     return equal
 

@@ -45,7 +45,7 @@ class MadeUp(Dataset):
         return Images(pixels.to(torch.uint8), labels, [70.0], [60.0 * self.scale])
 
 
-def space(channels: int = 2, cells: int = 2, nodes: int = 2) -> DartsSpace:
+def space(channels: int = 2, cells: int = 3, nodes: int = 2) -> DartsSpace:
     return DartsSpace("darts", OPERATIONS, nodes=nodes, channels=channels, cells=cells)
 
 

@@ -15,6 +15,7 @@ from nas_cli.errors import InputError, require
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.operations import make_operation
 from nas_cli.networks.supernet import FanOutFactory, Supernet
+from nas_cli.seeding import seeded
 from nas_cli.spaces.base import Architecture, Categorical, CellGraph, Decision, SupernetSpace, Value
 from nas_cli.spaces.choices import CellChoices, Choices, Nodes, all_pairs
 from nas_cli.spaces.genotype import INPUTS, Cell, Genotype
@@ -44,8 +45,9 @@ class DartsSpace(SupernetSpace):
         require(cells >= 1, f"cells must be at least 1, not {cells}")
         require(len(set(operations)) == len(operations), f"operations: one stands twice in {', '.join(operations)}")
         require(set(operations) != {NONE} and bool(operations), "operations: at least one other than none is needed")
-        for operation in operations:
-            make_operation(operation, 2, 1, affine=True)  # raises for an unknown one
+        with seeded(0, "operations"):  # made only to see whether they can be, at no cost to the global generator
+            for operation in operations:
+                make_operation(operation, 2, 1, affine=True)  # raises for an unknown one
         self.operations = tuple(operations)
         self.nodes = nodes
         self.channels = channels

@@ -20,9 +20,7 @@ from nas_cli.spaces.nasbench201 import OPERATIONS, NasBench201
 SPACE = NasBench201("nasbench201")
 DATASETS = {"cifar10": Cifar10("cifar10"), "cifar100": Cifar100("cifar100"), "imagenet16": ImageNet16("imagenet16")}
 # Row 6111 of the official order: the best validation accuracy on CIFAR-10.
-ROW_6111 = (
-    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
-)
+ROW_6111 = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
 ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
 
 
@@ -127,7 +125,9 @@ def test_the_order_of_the_tables_is_not_the_order_of_the_space() -> None:
     for row in (0, 1, 6111, 15_624):
         cell = Architecture("nasbench201", tuple(str(names[code]) for code in operations[row]))
         assert Table(SPACE, DATASETS["cifar10"]).measure(cell).score == pytest.approx(float(valid[row]) / 100)
-    assert SPACE.to_string(Architecture("nasbench201", tuple(str(names[code]) for code in operations[6111]))) == ROW_6111
+    assert (
+        SPACE.to_string(Architecture("nasbench201", tuple(str(names[code]) for code in operations[6111]))) == ROW_6111
+    )
 
 
 def test_latency_is_reported_on_a_device_of_the_table() -> None:
@@ -146,7 +146,9 @@ def test_an_unknown_latency_device_is_refused_with_the_nearest() -> None:
 def test_a_space_or_data_set_without_a_table_is_refused() -> None:
     with pytest.raises(CombinationError, match="space=branin with estimator=table: no table is about it"):
         Table(Branin("branin"), DATASETS["cifar10"])
-    with pytest.raises(CombinationError, match="dataset=digits with estimator=table: .* cifar10, cifar100, imagenet16"):
+    with pytest.raises(
+        CombinationError, match=r"dataset=digits with estimator=table: .* cifar10, cifar100, imagenet16"
+    ):
         Table(SPACE, Digits("digits"))
 
 

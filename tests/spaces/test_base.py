@@ -44,7 +44,7 @@ def test_an_architecture_survives_json_and_hashes_alike(space: str, decisions: l
     + [{"space": "x", "decisions": decisions} for decisions in ("ab", {"a": 1}, [None], [[1]], [{}], 3)],
 )
 def test_what_is_no_architecture_is_refused(data: Any) -> None:
-    with pytest.raises(InputError, match="^not an architecture: "):
+    with pytest.raises(InputError, match=r"^not an architecture: "):
         Architecture.from_json(data)
 
 

@@ -1,0 +1,77 @@
+"""The estimator that trains every candidate from scratch."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from made_up import CPU, MadeUp, architecture, space
+
+from nas_cli.errors import CombinationError, DivergedError, InputError
+from nas_cli.estimators.train import Train
+from nas_cli.spaces.base import Architecture
+from nas_cli.spaces.functions import Branin
+from nas_cli.training import Recipe
+
+RECIPE = Recipe(epochs=2, batch_size=16)
+
+
+def estimator(dataset: MadeUp | None = None, recipe: Recipe = RECIPE, seed: int = 0, split: float = 0.5) -> Train:
+    return Train(space(), dataset or MadeUp(), CPU, seed, recipe, split)
+
+
+def other() -> Architecture:
+    cell = "skip_connect:0 + max_pool_3x3:1 | skip_connect:0 + skip_connect:2 ; concat 2,3"
+    return Architecture("darts", (cell, cell))
+
+
+def test_a_score_depends_on_architecture_seed_and_budget_alone() -> None:
+    judge = estimator()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    first = judge.measure(architecture())
+    between = judge.measure(other())
+    again = judge.measure(architecture())
+    assert (first.score, first.metrics) == (again.score, again.metrics)
+    assert between.metrics != first.metrics
+    assert torch.equal(torch.get_rng_state(), before)
+    assert estimator(seed=1).measure(architecture()).metrics != first.metrics
+    assert judge.measure(architecture(), budget=1).metrics != first.metrics
+    assert judge.measure(architecture(), budget=2).metrics == first.metrics
+
+
+def test_the_score_is_the_accuracy_on_the_other_part() -> None:
+    found = estimator(MadeUp(images=40), split=0.75).measure(architecture())
+    assert found.score == found.metrics["valid_accuracy"]
+    assert set(found.metrics) == {"train_accuracy", "valid_loss", "valid_accuracy"}
+    assert (found.score * 10) == pytest.approx(round(found.score * 10))  # 10 images are held out
+    assert (found.metrics["train_accuracy"] * 30) == pytest.approx(round(found.metrics["train_accuracy"] * 30))
+    assert found.cost_seconds > 0
+
+
+def test_the_test_images_are_never_read_and_the_training_images_once() -> None:
+    dataset = MadeUp()
+    judge = estimator(dataset)
+    assert dataset.reads == {"train": 0, "test": 0}
+    judge.measure(architecture())
+    judge.measure(other())
+    assert dataset.reads == {"train": 1, "test": 0}
+
+
+def test_a_longer_budget_learns_more() -> None:
+    judge = estimator(MadeUp(images=80))
+    assert judge.measure(architecture(), budget=15).score > judge.measure(architecture(), budget=1).score
+
+
+def test_divergence_is_told() -> None:
+    with pytest.raises(DivergedError):
+        estimator(MadeUp(scale=0.0)).measure(architecture())
+
+
+def test_ranges_and_combinations() -> None:
+    with pytest.raises(InputError, match=r"recipe\.epochs must be at least 1, not 0"):
+        estimator(recipe=Recipe(epochs=0))
+    for split in (0.0, 1.0):
+        with pytest.raises(InputError, match=f"split must be between 0 and 1, not {split}"):
+            estimator(split=split)
+    with pytest.raises(CombinationError, match="space=branin with estimator=train: makes no networks"):
+        Train(Branin("branin"), MadeUp(), CPU, 0, RECIPE)

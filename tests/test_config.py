@@ -1,0 +1,335 @@
+"""Composing a configuration, and every way in which an override can be wrong."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas_cli import config
+from nas_cli.config import check_overrides, choices, compose, configs_folder, literal, one_line
+from nas_cli.errors import InputError
+
+
+def refused(*overrides: str, primary: str = "search", config_dir: Path | None = None) -> str:
+    with pytest.raises(InputError) as caught:
+        check_overrides(primary, overrides, config_dir)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        # a misspelt group, choice or key, with the nearest
+        ("stratgy=darts", "stratgy: no such key (did you mean strategy?)"),
+        ("strategy=drats", "strategy=drats: no such strategy (did you mean darts?); there are "),
+        ("strategy=xxxxxxxx", "strategy=xxxxxxxx: no such strategy; there are "),
+        ("strategy=Darts", "strategy=Darts: no such strategy (did you mean darts?)"),
+        ("strategy=true", "strategy=True: no such strategy"),
+        ("strategy=", "strategy=: no such strategy"),
+        ("strategy={a:1}", "strategy={'a': 1}: no such strategy"),
+        ("strategy/mixin=softmax", "strategy/mixin: no such group (did you mean strategy/mixing?)"),
+        ("strategy/mixing=sofmax", "strategy/mixing=sofmax: no such strategy/mixing (did you mean softmax?)"),
+        ("strategy.epoch=3", "strategy.epoch: no such key (did you mean strategy.epochs?)"),
+        (
+            "strategy.mixing.initial_scal=0",
+            "strategy.mixing.initial_scal: no such key (did you mean strategy.mixing.ini",
+        ),
+        ("epochs=3", "epochs: no such key"),
+        ("sed=3", "sed: no such key (did you mean seed?)"),
+        ("+experiment=darts/cifar10_first", "experiment=darts/cifar10_first: no such experiment (did you mean darts/c"),
+        # another strategy's option
+        ("estimator.latency=pixel3", "estimator.latency: no such key"),
+        # `+`, `++` and `~`
+        ("+strategy.learnin_rate=1", "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
+        ("++strategy.learnin_rate=1", "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
+        ("+extra=1", "extra: no such key"),
+        ("~strategy.learnin_rate", "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
+        ("~foo", "foo: no such key"),
+        ("~strategy", "strategy: cannot be left out; there are "),
+        ("strategy=null", "strategy: cannot be left out; there are "),
+        # wrong types
+        ("strategy.epochs=ten", "strategy.epochs=ten: must be a whole number, like the default 5"),
+        ("strategy.epochs=1.5", "strategy.epochs=1.5: must be a whole number, like the default 5"),
+        ("strategy.epochs=true", "strategy.epochs=True: must be a whole number, like the default 5"),
+        ("strategy.epochs=", "strategy.epochs=: must be a whole number, like the default 5"),
+        ("++strategy.epochs=x", "strategy.epochs=x: must be a whole number, like the default 5"),
+        ("+strategy.epochs=x", "strategy.epochs=x: must be a whole number, like the default 5"),
+        ("strategy.learning_rate=high", "strategy.learning_rate=high: must be a number, like the default 0.03"),
+        ("strategy.learning_rate=[1]", "strategy.learning_rate=[1]: must be a number, like the default 0.03"),
+        ("strategy.betas=0.5", "strategy.betas=0.5: must be a list, like the default [0.5, 0.999]"),
+        ("hardware.compile=1", "hardware.compile=1: must be true or false, like the default False"),
+        ("hardware.compile=yes_please", "hardware.compile=yes_please: must be true or false, like the default False"),
+        ("hardware.device=0", "hardware.device=0: must be text, like the default auto"),
+        ("dataset.augmentation.flip=0", "dataset.augmentation.flip=0: must be true or false, like the default False"),
+        ("strategy.mixing=3", "strategy.mixing: is a group of options; set one of them (strategy.mixing.…)"),
+        # sweeps
+        ("strategy=darts,randm", "strategy=randm: no such strategy (did you mean random?)"),
+        ("strategy.epochs=1,two", "strategy.epochs=two: must be a whole number"),
+        ("strategy.epochs=choice(1,two)", "strategy.epochs=two: must be a whole number"),
+        ("strategy.epochs=range(0.5,1.5)", "strategy.epochs=0.5: must be a whole number"),
+        ("strategy.epoch=1,2", "strategy.epoch: no such key (did you mean strategy.epochs?)"),
+        ("strategy.epoch=range(1,4)", "strategy.epoch: no such key (did you mean strategy.epochs?)"),
+        ("strategy.epoch=glob(*)", "strategy.epoch: no such key (did you mean strategy.epochs?)"),
+        # no override at all
+        ("strategy", "strategy: not of the form key=value"),
+        ("a b", "a b: not of the form key=value"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(override: str, message: str) -> None:
+    assert refused(override).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["strategy=random", "strategy.epochs=3"],
+        ["strategy=random,darts", "strategy.epochs=3"],  # wrong for one of the two
+        ["strategy=darts,random", "strategy.epochs=3"],
+        ["strategy=glob(*)", "strategy.epochs=3"],
+    ],
+)
+def test_options_are_held_against_the_choice_beside_them(overrides: list[str]) -> None:
+    assert refused(*overrides).startswith("strategy.epochs: no such key")
+
+
+def test_a_nested_choice_brings_its_own_options() -> None:
+    second = "strategy/architecture_gradient=second_order"
+    check_overrides("search", [second, "strategy.architecture_gradient.epsilon=0.1"])
+    message = refused(second, "strategy.architecture_gradient.epsilom=0.1")
+    assert "did you mean strategy.architecture_gradient.epsilon?" in message
+    assert "no such key" in refused("strategy.architecture_gradient.epsilon=0.1")  # first order has none
+
+
+def test_all_faults_at_once_and_each_once() -> None:
+    message = refused("sed=3", "strategy.epoch=3", "strategy.betas=x")
+    assert message.split("; ") == [
+        "sed: no such key (did you mean seed?)",
+        "strategy.epoch: no such key (did you mean strategy.epochs?)",
+        "strategy.betas=x: must be a list, like the default [0.5, 0.999]",
+    ]
+    message = refused("strategy=drats", "dataset=digit", "strategy/mixin=x")
+    assert all(part in message for part in ("no such strategy ", "; dataset=digit: ", "; strategy/mixin: "))
+    assert refused("strategy=darts,random", "sed=1").count("sed:") == 1
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["strategy=darts", "strategy.epochs=3", "seed=1"],
+        ["strategy=darts,random", "seed=0,1,2"],
+        ["strategy=glob(d*)", "strategy.epochs=2"],
+        ["strategy.learning_rate=interval(0,1)"],
+        ["seed=range(5)"],
+        ["seed=choice(1,2)", "strategy.epochs=shuffle(1,2)"],
+        ["strategy.learning_rate=1"],
+        ["estimator.weight_decay=1e-3"],
+        ["hardware.threads=null"],
+        ["strategy=random", "strategy.evaluations=null"],
+        ["~strategy.epochs"],
+        ["hydra.run.dir=somewhere", "hydra/launcher=basic", "hydra.sweep.subdir=x"],
+        ["+experiment=darts/cifar10_first_order", "strategy.epochs=1"],
+        ["dataset=cifar10", "dataset.root='/a b/c'"],
+        ["dataset=cifar10", "dataset.root=${oc.env:HOME}"],
+        ["strategy.epochs=${seed}"],
+        ["space.operations=[none,skip_connect]"],
+        ["strategy/mixing=softmax", "strategy.mixing.initial_scale=0"],
+        ["++strategy.epochs=3"],
+    ],
+)
+def test_what_is_right_passes(overrides: list[str]) -> None:
+    check_overrides("search", overrides)
+
+
+def test_the_other_command_has_its_own_keys() -> None:
+    check_overrides("evaluate", ["architecture=darts_v2", "evaluation=cifar10", "evaluation.epochs=0"])
+    assert refused("evaluation=cifar", primary="evaluate").startswith(
+        "evaluation=cifar: no such evaluation (did you mean cifar10?)"
+    )
+    assert "no such key" in refused("evaluation.epoch=0", primary="evaluate")
+    assert "no such key" in refused("strategy.epochs=0", primary="evaluate")
+
+
+def test_checking_imports_neither_torch_nor_other_heavy_packages() -> None:
+    code = (
+        "import sys\n"
+        "from nas_cli.config import check_overrides, compose, choices\n"
+        "choices()\n"
+        "check_overrides('search', ['strategy=random', 'seed=0,1', 'strategy.evaluations=3'])\n"
+        "compose('search', ['strategy=random', 'strategy.evaluations=3'])\n"
+        "print({'torch', 'torchvision', 'sklearn', 'scipy', 'botorch', 'numpy'} & set(sys.modules))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout == "set()\n"
+
+
+# ---- what composes to what
+
+
+def test_the_defaults() -> None:
+    found = compose("search", [])
+    assert found["names"] == {
+        "strategy": "darts",
+        "space": "darts",
+        "dataset": "digits",
+        "estimator": "shared_weights",
+        "evaluation": "small",
+    }
+    assert found["seed"] == 0
+    assert "hydra" not in found
+    assert found["strategy"]["mixing"]["_target_"].endswith(".Softmax")
+
+
+def test_a_strategy_chooses_what_suits_it() -> None:
+    names = compose("search", ["strategy=random"])["names"]
+    assert (names["space"], names["estimator"], names["dataset"]) == ("nasbench201", "table", "cifar10")
+    names = compose("search", ["strategy=grid"])["names"]
+    assert (names["space"], names["estimator"], names["dataset"]) == ("branin", "function", "digits")
+
+
+@pytest.fixture
+def user(tmp_path: Path) -> Path:
+    """A person's own groups, in a folder whose name needs quoting."""
+    folder = tmp_path / "my cönfigs, v=1"
+    files = {
+        "strategy/mine.yaml": (
+            "# @package _global_\ndefaults:\n  - _self_\n  - override /space: branin\n"
+            "  - override /estimator: function\n\nstrategy:\n"
+            "  _target_: my_nas.Mine\n  length: 3\n  rate: 0.5\n  word: abc\n"
+        ),
+        "strategy/plain.yaml": "_target_: my_nas.Plain\nlength: 7\n",
+        "strategy/mixing/mine.yaml": "_target_: my_nas.Mixing\nsharpness: 2.0\n",
+        "experiment/mine.yaml": (
+            "# @package _global_\ndefaults:\n  - _self_\n  - override /strategy: random\n"
+            "  - override /dataset: cifar100\n\nseed: 5\nstrategy:\n  evaluations: 7\n"
+        ),
+    }
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_the_order_of_precedence(user: Path) -> None:
+    def dataset(*overrides: str) -> Any:
+        found = compose("search", list(overrides), user)
+        return found["names"]["dataset"], found["seed"], found["strategy"].get("evaluations")
+
+    assert dataset() == ("digits", 0, None)
+    assert dataset("strategy=random") == ("cifar10", 0, 100)  # the strategy's choice beats the defaults
+    assert dataset("+experiment=mine") == ("cifar100", 5, 7)  # the experiment beats the strategy's choice
+    assert dataset("+experiment=mine", "dataset=imagenet16", "seed=9", "strategy.evaluations=1") == ("imagenet16", 9, 1)
+    assert dataset("dataset=imagenet16", "+experiment=mine")[0] == "imagenet16"  # in whatever order
+    assert dataset("strategy=random", "dataset=cifar100")[0] == "cifar100"
+
+
+def test_a_user_s_own_groups(user: Path) -> None:
+    assert "mine" in choices(user)["strategy"]
+    assert "mine" in choices(user)["strategy/mixing"]
+    check_overrides("search", ["strategy=mine", "strategy.length=4", "strategy.rate=1", "strategy.word=x"], user)
+    check_overrides("search", ["strategy=plain,mine", "strategy.length=4"], user)
+    check_overrides("search", ["strategy/mixing=mine", "strategy.mixing.sharpness=3"], user)
+    found = compose("search", ["strategy=mine", "strategy.length=4"], user)
+    assert found["strategy"] == {"_target_": "my_nas.Mine", "length": 4, "rate": 0.5, "word": "abc"}
+    assert found["names"]["space"] == "branin"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["strategy=mime"], "strategy=mime: no such strategy (did you mean mine?); there are "),
+        (["strategy=mine", "strategy.lenght=4"], "strategy.lenght: no such key (did you mean strategy.length?)"),
+        (["strategy=mine", "+strategy.width=4"], "strategy.width: no such key"),
+        (["strategy=mine", "strategy.length=long"], "strategy.length=long: must be a whole number, like the default 3"),
+        (["strategy=mine", "strategy.rate=x"], "strategy.rate=x: must be a number, like the default 0.5"),
+        (["strategy=mine", "strategy.word=3"], "strategy.word=3: must be text, like the default abc"),
+        (["strategy=plain", "strategy.rate=1"], "strategy.rate: no such key"),
+        (["strategy=mine", "strategy.epochs=3"], "strategy.epochs: no such key"),
+    ],
+)
+def test_a_user_s_own_groups_are_checked_too(user: Path, overrides: list[str], message: str) -> None:
+    assert refused(*overrides, config_dir=user).startswith(message)
+
+
+def test_without_the_folder_they_do_not_exist() -> None:
+    assert refused("strategy=mine").startswith("strategy=mine: no such strategy")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["_target_: [\n", "defaults:\n  - nothing_like_this: x\n", "_target_: a.B\nlength: ${no.such.key}\n", "a: b: c\n"],
+)
+def test_a_broken_file_of_a_user_is_told_in_one_line(user: Path, text: str) -> None:
+    (user / "strategy" / "plain.yaml").write_text(text)
+    with pytest.raises(InputError) as caught:
+        compose("search", ["strategy=plain"], user)
+    assert "\n" not in str(caught.value)
+
+
+def test_composing_leaves_no_trace_in_hydra() -> None:
+    before = GlobalHydra.instance().hydra
+    compose("search", [])
+    with pytest.raises(InputError):
+        compose("search", ["strategy=darts", "strategy.epoch=1"])
+    assert GlobalHydra.instance().hydra is before
+
+
+def test_choices() -> None:
+    found = choices()
+    assert found["experiment"] == sorted(found["experiment"])
+    assert "darts/cifar10_second_order" in found["experiment"]
+    assert "digits" in found["dataset"]
+    assert "softmax" in found["strategy/mixing"]
+    assert not [group for group in found if group.startswith("hydra")]
+    assert "search" not in found
+    assert all(names for names in found.values())
+
+
+def test_the_configs_are_found_beside_or_inside_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert (configs_folder() / "search.yaml").is_file()
+    package = tmp_path / "nas_cli"
+    (package / "configs").mkdir(parents=True)
+    monkeypatch.setattr(config, "__file__", str(package / "config.py"))
+    assert configs_folder() == package / "configs"
+    (package / "configs").rmdir()
+    assert configs_folder() == tmp_path / "configs"
+
+
+printable = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S", "Zs"]), max_size=12)
+
+
+@given(printable.filter(lambda text: "${" not in text))
+@settings(max_examples=40, deadline=None)
+def test_a_text_is_written_so_that_it_is_read_unchanged(text: str) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (parsed,) = OverridesParser.create().parse_overrides([f"key={literal(text)}"])
+    assert parsed.value() == text
+
+
+@pytest.mark.parametrize(
+    "value", [None, True, False, 0, -3, 1.5, 1e-5, [], ["none", 'a "b"'], [0.5, [1, None]], {"a": 1, "b": {"c": "d e"}}]
+)
+def test_plain_values_are_written_so_that_they_are_read_unchanged(value: Any) -> None:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    (parsed,) = OverridesParser.create().parse_overrides([f"key={literal(value)}"])
+    assert parsed.value() == value
+
+
+def test_a_root_with_any_name(tmp_path: Path) -> None:
+    root = str(tmp_path / 'über "alles", [x]=1')
+    assert compose("search", ["dataset=cifar10", f"dataset.root={literal(root)}"])["dataset"]["root"] == root
+
+
+def test_one_line() -> None:
+    assert one_line(ValueError("a\n  b\tc ")) == "a b c"
