@@ -16,7 +16,8 @@ import numpy as np
 def derive(seed: int, *keys: str | int) -> int:
     """A 63-bit seed for the part that `keys` name, e.g. ``derive(0, "augmentation", 12)``."""
     words = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
-    state = np.random.SeedSequence([int(seed), *words]).generate_state(1, np.uint64)[0]
+    # The length goes first, as a seed sequence takes trailing zeros for padding.
+    state = np.random.SeedSequence([len(words), int(seed), *words]).generate_state(1, np.uint64)[0]
     return int(state >> np.uint64(1))
 
 

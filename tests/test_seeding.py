@@ -25,11 +25,15 @@ def test_neighbouring_counters_have_unrelated_streams() -> None:
     assert abs(np.corrcoef(draws[1:], draws[:-1])[0, 1]) < 0.1
 
 
+def test_a_trailing_zero_counts() -> None:
+    assert derive(5, "random") != derive(5, "random", 0)
+
+
 def test_the_promise_to_old_run_folders() -> None:
     """A changed derivation would make runs of earlier versions resume wrongly; numpy promises SeedSequence's words."""
     import zlib
 
-    words = np.random.SeedSequence([5, zlib.crc32(b"random"), 3]).generate_state(1, np.uint64)
+    words = np.random.SeedSequence([2, 5, zlib.crc32(b"random"), 3]).generate_state(1, np.uint64)
     assert derive(5, "random", 3) == int(words[0]) // 2
 
 

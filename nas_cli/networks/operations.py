@@ -7,6 +7,7 @@ arXiv:1909.09656, sec. 3 (space S4); `nor_conv_*` from Dong and Yang, NAS-Bench-
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 
 import torch
@@ -167,11 +168,11 @@ def make_operation(name: str, channels: int, stride: int, affine: bool) -> nn.Mo
         return OPERATIONS[name](channels, stride, affine)
     if "." not in name:
         raise InputError(f"operation {name!r} is not one of {', '.join(OPERATIONS)}{nearest(name, OPERATIONS)}")
-    factory = resolve(name)
-    module = factory(channels, stride, affine) if callable(factory) else None
-    if not isinstance(module, nn.Module):
-        raise InputError(f"operation {name!r} must make a torch.nn.Module from (channels, stride, affine)")
-    return module
+    operation = resolve(name)
+    # Names also come from files, so nothing but a module is ever called.
+    if not (inspect.isclass(operation) and issubclass(operation, nn.Module)):
+        raise InputError(f"operation {name!r} must be a torch.nn.Module made from (channels, stride, affine)")
+    return operation(channels, stride, affine)
 
 
 def check_sides(input_shape: tuple[int, int, int], halvings: int) -> None:

@@ -81,8 +81,13 @@ def _run_folders(path: Path) -> list[Path]:
             found.append(Path(folder))
             below.clear()
         # Hidden folders hold no runs; Hydra keeps a config.yaml of its own in one.
-        below[:] = sorted(name for name in below if not name.startswith("."))
+        below[:] = sorted((name for name in below if not name.startswith(".")), key=_natural)
     return found
+
+
+def _natural(name: str) -> tuple[bool, int, str]:
+    """Jobs of a sweep are numbered: 10 stands after 9."""
+    return (False, int(name), "") if name.isdecimal() else (True, 0, name)
 
 
 def read_run(folder: Path) -> Run:

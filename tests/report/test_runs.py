@@ -139,3 +139,9 @@ def test_paths_without_a_run_are_refused(tmp_path: Path) -> None:
     file = write_run(tmp_path / "run") / "result.json"
     with pytest.raises(InputError, match="not a folder"):
         find_runs([file])
+
+
+def test_the_jobs_of_a_sweep_stand_in_their_order(tmp_path: Path) -> None:
+    for number in range(12):
+        write_run(tmp_path / str(number), seed=number)
+    assert [run.seed for run in find_runs([tmp_path])] == list(range(12))
