@@ -9,8 +9,8 @@ from typing import Any
 
 from nas_cli import config as configuration
 from nas_cli import run_config, session
+from nas_cli.architecture import Architecture
 from nas_cli.session import Result, load_architecture
-from nas_cli.spaces.base import Architecture
 
 __all__ = ["Architecture", "Result", "evaluate", "load_architecture", "search"]
 

@@ -8,13 +8,14 @@ import time
 from functools import cached_property
 from typing import Any
 
+from nas_cli.architecture import Architecture
 from nas_cli.cost import count
 from nas_cli.data.base import Dataset
 from nas_cli.errors import CombinationError, InputError, NasError
 from nas_cli.hardware import Hardware
 from nas_cli.journal import Trial
 from nas_cli.runner import Best, Search, Step
-from nas_cli.spaces.base import Architecture, NetworkSpace, Space
+from nas_cli.spaces.base import NetworkSpace, Space
 from nas_cli.training import Recipe, Training
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 
+from nas_cli.architecture import Architecture
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.spaces.base import Architecture
 
 
 class Executor(ABC):

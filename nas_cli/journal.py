@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
-from nas_cli.spaces.base import Architecture
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, nearest
-from nas_cli.spaces.base import Architecture
 
 _SUFFIX = ".json"
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, Interrupted
 from nas_cli.journal import RunFolder, Trial
 from nas_cli.progress import Progress
-from nas_cli.spaces.base import Architecture
 
 
 @dataclass(frozen=True)

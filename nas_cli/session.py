@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_cli import journal, published, run_config
+from nas_cli.architecture import Architecture
 from nas_cli.build import build, check
 from nas_cli.data.base import Dataset
 from nas_cli.errors import CombinationError, InputError, Interrupted, require
@@ -26,7 +27,7 @@ from nas_cli.report.drawing import draw_cells
 from nas_cli.report.summary import summary
 from nas_cli.runner import Search
 from nas_cli.runner import run as run_search
-from nas_cli.spaces.base import Architecture, NetworkSpace, Space
+from nas_cli.spaces.base import NetworkSpace, Space
 from nas_cli.strategies.black_box.base import Strategy
 from nas_cli.strategies.black_box.search import BlackBoxSearch
 from nas_cli.training import Recipe

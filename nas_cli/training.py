@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas_cli.architecture import Architecture
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
 from nas_cli.errors import DivergedError, InputError, require
@@ -18,7 +19,7 @@ from nas_cli.hardware import Hardware
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.drop_path import DropPath, set_drop_path
 from nas_cli.seeding import derive, seeded
-from nas_cli.spaces.base import Architecture, NetworkSpace
+from nas_cli.spaces.base import NetworkSpace
 
 
 def cosine(first: float, last: float, epoch: int, epochs: int) -> float:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from nas_cli.architecture import Architecture
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset, Images
 from nas_cli.hardware import Hardware
-from nas_cli.spaces.base import Architecture
 from nas_cli.spaces.darts import DartsSpace
 
 CPU = Hardware("cpu")

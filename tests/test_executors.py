@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.executors import Serial
-from nas_cli.spaces.base import Architecture
 
 
 class Doubler(Estimator):

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_cli import journal
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
 from nas_cli.journal import JsonLines, RunFolder, Trial, load_checkpoint, read_json, write_atomically, write_json
-from nas_cli.spaces.base import Architecture
 
 ARCHITECTURE = Architecture("darts", ("a ; concat 2", 3, 0.5))
 TRIAL = Trial(

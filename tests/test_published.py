@@ -9,7 +9,7 @@ from nas_cli import published
 from nas_cli.cost import Cost, count
 from nas_cli.errors import InputError
 from nas_cli.networks.cell_network import CellNetwork
-from nas_cli.spaces.genotype import Genotype
+from nas_cli.networks.genotype import Genotype
 
 IMAGE = (3, 32, 32)
 

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import torch
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import DivergedError, InputError, Interrupted
 from nas_cli.journal import RunFolder, Trial
 from nas_cli.progress import Progress
 from nas_cli.runner import Best, Search, Step, run
-from nas_cli.spaces.base import Architecture
 
 STEPS = 12
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nas_cli.spaces.base import Architecture
+from nas_cli.architecture import Architecture
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.spaces.base import Architecture, Space
+from nas_cli.spaces.base import Space
 from nas_cli.spaces.functions import FunctionSpace
 
 

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from nas_cli.architecture import Architecture
 from nas_cli.data.base import Dataset
 from nas_cli.errors import CombinationError, nearest, require
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.spaces.base import Architecture, Space
+from nas_cli.spaces.base import Space
 from nas_cli.spaces.nasbench201 import NasBench201
 
 #: Columns of the tables by the name of the data set.

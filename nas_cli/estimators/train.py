@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 import time
 
+from nas_cli.architecture import Architecture
 from nas_cli.data.base import Dataset, Source
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.hardware import Hardware
 from nas_cli.seeding import derive
-from nas_cli.spaces.base import Architecture, NetworkSpace, Space
+from nas_cli.spaces.base import NetworkSpace, Space
 from nas_cli.training import Recipe, Training
 
 

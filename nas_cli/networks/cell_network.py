@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from nas_cli.errors import InputError
 from nas_cli.networks.drop_path import DropPath
+from nas_cli.networks.genotype import INPUTS, Cell, Genotype
 from nas_cli.networks.operations import FactorizedReduce, ReLUConvBN, check_sides, make_operation
-from nas_cli.spaces.genotype import INPUTS, Cell, Genotype
 
 STEM_MULTIPLIER = 3
 

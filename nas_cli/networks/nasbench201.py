@@ -12,9 +12,19 @@ from torch import Tensor, nn
 
 from nas_cli.errors import InputError
 from nas_cli.networks.operations import ReLUConvBN, check_sides, make_operation
-from nas_cli.spaces.nasbench201 import EDGES, STAGES, check_size
 
 NODES = 4
+# (source, target) in the order of the canonical string; node 0 is the input and node 3 the output.
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+STAGES = 3
+
+
+def check_size(channels: int, cells: int) -> None:
+    """Raise `InputError` unless there is a channel and the cells make three stages of equal length."""
+    if channels < 1:
+        raise InputError(f"channels={channels}: a network of nasbench201 has at least 1")
+    if cells < STAGES or cells % STAGES:
+        raise InputError(f"cells={cells}: a network of nasbench201 has a positive multiple of {STAGES}")
 
 
 class NasBench201Cell(nn.Module):

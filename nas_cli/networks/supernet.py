@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from nas_cli.errors import require
 from nas_cli.networks.cell_network import STEM_MULTIPLIER, reductions
+from nas_cli.networks.choices import CellChoices, Choices
+from nas_cli.networks.genotype import INPUTS
 from nas_cli.networks.operations import FactorizedReduce, ReLUConvBN, check_sides
-from nas_cli.spaces.choices import CellChoices, Choices
-from nas_cli.spaces.genotype import INPUTS
 
 #: Makes the mixed edges that leave one node: (operations of each edge, channels, stride) -> module like `FanOut`.
 FanOutFactory = Callable[[Sequence[Sequence[str]], int, int], nn.Module]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nas_cli.report.layout import FONT, MARGIN, Box, Layout, is_none, layout, text_width
 
 if TYPE_CHECKING:
-    from nas_cli.spaces.base import CellGraph
+    from nas_cli.architecture import CellGraph
 
 FAMILIES = {
     # family: (fill, line), the fills pale enough for black text and for a printer without colours

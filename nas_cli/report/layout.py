@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nas_cli.spaces.base import CellGraph
+    from nas_cli.architecture import CellGraph
 
 # Lengths are in units of the picture's own grid, of which a page is PAGE wide.
 PAGE = 1000.0

@@ -154,7 +154,7 @@ def _architecture_name(path: Path, data: Any) -> str | None:
         return None
     # Imported here, as searches need neither.
     from nas_cli import published
-    from nas_cli.spaces.base import Architecture
+    from nas_cli.architecture import Architecture
 
     try:
         architecture = Architecture.from_json(data)

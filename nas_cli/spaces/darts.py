@@ -11,14 +11,15 @@ from functools import cached_property
 
 from torch import nn
 
+from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import InputError, require
 from nas_cli.networks.cell_network import CellNetwork
+from nas_cli.networks.choices import CellChoices, Choices, Nodes, all_pairs
+from nas_cli.networks.genotype import INPUTS, Cell, Genotype
 from nas_cli.networks.operations import make_operation
 from nas_cli.networks.supernet import FanOutFactory, Supernet
 from nas_cli.seeding import seeded
-from nas_cli.spaces.base import Architecture, Categorical, CellGraph, Decision, SupernetSpace, Value
-from nas_cli.spaces.choices import CellChoices, Choices, Nodes, all_pairs
-from nas_cli.spaces.genotype import INPUTS, Cell, Genotype
+from nas_cli.spaces.base import Categorical, Decision, SupernetSpace
 
 CELLS = ("normal", "reduce")
 NONE = "none"
@@ -28,7 +29,7 @@ class DartsSpace(SupernetSpace):
     """Two cells, in which every node chooses two different earlier nodes and an operation for each.
 
     Its decisions are, for each cell and node, which pair of sources (``0,2``) and the two operations. An architecture
-    is written as the text of its two cells (`nas_cli.spaces.genotype`).
+    is written as the text of its two cells (`nas_cli.networks.genotype`).
 
     Args:
         operations: candidates, in the order of the columns of the architecture parameters. `none` competes in a

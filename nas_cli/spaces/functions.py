@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 
-from nas_cli.spaces.base import Architecture, Real, Space
+from nas_cli.architecture import Architecture
+from nas_cli.spaces.base import Real, Space
 
 
 class FunctionSpace(Space):

@@ -5,27 +5,13 @@ Reference: Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326, sec. 2.1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from nas_cli.architecture import Architecture, CellGraph
 from nas_cli.errors import InputError, nearest
-from nas_cli.spaces.base import Architecture, Categorical, CellGraph, Decision, NetworkSpace
-
-if TYPE_CHECKING:
-    from nas_cli.networks.nasbench201 import NasBench201Network
+from nas_cli.networks.nasbench201 import EDGES, NasBench201Network, check_size
+from nas_cli.spaces.base import Categorical, Decision, NetworkSpace
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-# (source, target) in the order of the canonical string; node 0 is the input and node 3 the output.
-EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-STAGES = 3
 _FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
-
-
-def check_size(channels: int, cells: int) -> None:
-    """Raise `InputError` unless there is a channel and the cells make three stages of equal length."""
-    if channels < 1:
-        raise InputError(f"channels={channels}: a network of nasbench201 has at least 1")
-    if cells < STAGES or cells % STAGES:
-        raise InputError(f"cells={cells}: a network of nasbench201 has a positive multiple of {STAGES}")
 
 
 class NasBench201(NetworkSpace):
@@ -106,8 +92,6 @@ class NasBench201(NetworkSpace):
         Raises:
             InputError: for an architecture from elsewhere, or a size that does not fit.
         """
-        from nas_cli.networks.nasbench201 import NasBench201Network
-
         operations = [str(operation) for operation in self.encode(architecture)]
         return NasBench201Network(
             operations,

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from nas_cli import config as configuration
+from nas_cli.architecture import Architecture
 from nas_cli.build import build
 from nas_cli.errors import InputError
 from nas_cli.networks.mixed import FanOut
 from nas_cli.seeding import seeded
-from nas_cli.spaces.base import Architecture, Categorical, Integer, NetworkSpace, Real, Space, SupernetSpace
+from nas_cli.spaces.base import Categorical, Integer, NetworkSpace, Real, Space, SupernetSpace
 
 NAMES = configuration.choices()["space"]
 DRAWS = 25

@@ -16,6 +16,7 @@ import torch
 from made_up import CPU, MadeUp, space
 
 from nas_cli import config as configuration
+from nas_cli.architecture import Architecture
 from nas_cli.build import build
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.estimators.base import Estimator, Measurement
@@ -24,7 +25,7 @@ from nas_cli.executors import Serial
 from nas_cli.journal import Trial
 from nas_cli.runner import Search
 from nas_cli.session import ROLES
-from nas_cli.spaces.base import Architecture, Space
+from nas_cli.spaces.base import Space
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 from nas_cli.strategies.black_box.search import BlackBoxSearch
 

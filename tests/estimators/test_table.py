@@ -7,13 +7,13 @@ from importlib import resources
 import numpy as np
 import pytest
 
+from nas_cli.architecture import Architecture
 from nas_cli.cost import count
 from nas_cli.data.digits import Digits
 from nas_cli.data.pickled import Cifar10, Cifar100, ImageNet16
 from nas_cli.errors import CombinationError, InputError
 from nas_cli.estimators.base import Measurement
 from nas_cli.estimators.table import Table
-from nas_cli.spaces.base import Architecture
 from nas_cli.spaces.functions import Branin
 from nas_cli.spaces.nasbench201 import OPERATIONS, NasBench201
 

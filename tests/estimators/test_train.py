@@ -6,9 +6,9 @@ import pytest
 import torch
 from made_up import CPU, MadeUp, architecture, space
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.estimators.train import Train
-from nas_cli.spaces.base import Architecture
 from nas_cli.spaces.functions import Branin
 from nas_cli.training import Recipe
 

@@ -10,9 +10,9 @@ from nas_cli import published
 from nas_cli.errors import InputError
 from nas_cli.networks.cell_network import CellNetwork, NetworkCell, reductions
 from nas_cli.networks.drop_path import DropPath, set_drop_path
+from nas_cli.networks.genotype import Cell, Genotype
 from nas_cli.networks.operations import FactorizedReduce
 from nas_cli.seeding import seeded
-from nas_cli.spaces.genotype import Cell, Genotype
 
 
 def genotype(name: str) -> Genotype:

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from nas_cli.networks import mixed
 from nas_cli.networks.cell_network import CellNetwork, NetworkCell
+from nas_cli.networks.choices import Choices, all_pairs
+from nas_cli.networks.genotype import Cell, Genotype
 from nas_cli.networks.mixed import FanOut
 from nas_cli.networks.supernet import MixedCell, Supernet
 from nas_cli.seeding import seeded
-from nas_cli.spaces.choices import Choices, all_pairs
-from nas_cli.spaces.genotype import Cell, Genotype
 
 EDGES = all_pairs(2, 4)
 DARTS = bench.textbook.OPERATIONS

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from nas_cli.architecture import CellGraph
 from nas_cli.report.drawing import FAMILIES, draw_cells, family
 from nas_cli.report.layout import layout
-from nas_cli.spaces.base import CellGraph
 
 SVG = "{http://www.w3.org/2000/svg}"
 

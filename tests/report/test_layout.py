@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas_cli.architecture import CellGraph
 from nas_cli.report.layout import PAGE, Box, Layout, layout, text_width
-from nas_cli.spaces.base import CellGraph
 
 OPERATIONS = ("sep_conv_3x3", "dil_conv_5x5", "max_pool_3x3", "skip_connect", "none", "tanh", "a rather long operation")
 

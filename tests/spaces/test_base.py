@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
-from nas_cli.spaces.base import Architecture, Categorical, Decision, Integer, Real, Space
+from nas_cli.spaces.base import Categorical, Decision, Integer, Real, Space
 
 
 class Flat(Space):

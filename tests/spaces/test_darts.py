@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 
 from nas_cli import published
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
 from nas_cli.networks.mixed import FanOut
 from nas_cli.seeding import seeded
-from nas_cli.spaces.base import Architecture
 from nas_cli.spaces.darts import DartsSpace
 
 OPERATIONS = (

@@ -10,8 +10,8 @@ import pytest
 import torch
 import yaml
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
-from nas_cli.spaces.base import Architecture
 from nas_cli.spaces.nasbench201 import OPERATIONS, NasBench201
 
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import require
 from nas_cli.journal import Trial
-from nas_cli.spaces.base import Architecture
 
 
 @dataclass(frozen=True)

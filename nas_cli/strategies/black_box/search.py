@@ -7,12 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, NasError
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.executors import Executor
 from nas_cli.journal import Trial
 from nas_cli.runner import Best, Search, Step
-from nas_cli.spaces.base import Architecture
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from nas_cli.networks.choices import CellChoices
 from nas_cli.networks.mixed import FanOut
-from nas_cli.spaces.choices import CellChoices
 
 #: Architecture parameters by name; for a plain mixing the type of cell.
 Parameters = Mapping[str, Tensor]

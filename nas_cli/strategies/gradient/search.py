@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.journal import Trial
 from nas_cli.runner import Best, Search, Step
 from nas_cli.seeding import seeded
-from nas_cli.spaces.base import Architecture
 from nas_cli.strategies.gradient.architecture_gradient import ArchitectureGradient
 from nas_cli.strategies.gradient.derivation import Derivation
 from nas_cli.strategies.gradient.mixing import Mixing

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nas_cli.errors import InputError
-from nas_cli.spaces.choices import Choices, all_pairs
+from nas_cli.networks.choices import Choices, all_pairs
 from nas_cli.strategies.gradient.derivation import TopK
 
 NAMES = ("none", "skip", "conv")

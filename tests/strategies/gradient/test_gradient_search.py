@@ -10,13 +10,13 @@ import pytest
 import torch
 from made_up import CPU, MadeUp, space
 
+from nas_cli.architecture import Architecture
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.estimators.table import Table
 from nas_cli.journal import Trial
-from nas_cli.spaces.base import Architecture
-from nas_cli.spaces.genotype import Genotype
+from nas_cli.networks.genotype import Genotype
 from nas_cli.strategies.gradient.architecture_gradient import ArchitectureGradient, FirstOrder
 from nas_cli.strategies.gradient.derivation import TopK
 from nas_cli.strategies.gradient.mixing import Softmax

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nas_cli.networks.choices import Choices, all_pairs
 from nas_cli.networks.mixed import FanOut
 from nas_cli.seeding import seeded
-from nas_cli.spaces.choices import Choices, all_pairs
 from nas_cli.strategies.gradient.mixing import Softmax
 
 EDGES = all_pairs(2, 4)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nas_cli.errors import InputError
-from nas_cli.spaces.choices import Choices, all_pairs
+from nas_cli.networks.choices import Choices, all_pairs
 
 
 def test_edges_of_a_darts_cell() -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from nas_cli.architecture import Architecture, CellGraph
 from nas_cli.errors import InputError
-from nas_cli.spaces.base import Architecture, CellGraph
 
 INPUTS = 2
 EMPTY_NODE = "-"

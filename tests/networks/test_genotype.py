@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
-from nas_cli.spaces.base import Architecture
-from nas_cli.spaces.genotype import Cell, Genotype
+from nas_cli.networks.genotype import Cell, Genotype
 
 DARTS_V2_NORMAL = (
     "sep_conv_3x3:0 + sep_conv_3x3:1 | sep_conv_3x3:0 + sep_conv_3x3:1 | sep_conv_3x3:1 + skip_connect:0"
