@@ -70,7 +70,7 @@ def survives(name: str, overrides: list[str], scratch: Path, kills: int, moments
         hits = []
         process = command(*overrides, f"hydra.run.dir={folder}")
         for _ in range(1 + kill % 2):
-            moment = moments.uniform(0, length)
+            moment = moments.uniform(0, 0.9 * length)
             try:
                 process.wait(timeout=moment)
             except subprocess.TimeoutExpired:
