@@ -80,7 +80,7 @@ class Evaluation(Search):
             metrics = self._training.step()
             self._spent += time.time() - began
         if not self._training.done:
-            return Step(metrics=metrics, figures={} if metrics is None else _figures(metrics))
+            return Step(metrics=metrics, figures=self._training.figures)
         tested = self._training.test(self.dataset.test()).metrics("test")
         trial = Trial(
             index=0,
@@ -132,8 +132,3 @@ class Evaluation(Search):
             self._training.load_state_dict(state["training"])
         self._trial = state["trial"] and Trial.from_json(state["trial"])
         self._spent = state["spent"]
-
-
-def _figures(metrics: dict[str, Any]) -> dict[str, float]:
-    """The part of an epoch's metrics that the progress bar has room for."""
-    return {"epoch": metrics["epoch"] + 1, "train_accuracy": metrics["train_accuracy"], "loss": metrics["train_loss"]}

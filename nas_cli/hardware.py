@@ -66,7 +66,8 @@ class Hardware:
         """The device in words."""
         if self.device.type == "cuda":
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
-        return f"{self.device.type}, {torch.get_num_threads()} threads, {self.precision}"
+        threads = torch.get_num_threads()
+        return f"{self.device.type}, {threads} thread{'s' * (threads > 1)}, {self.precision}"
 
 
 def _device(name: str) -> torch.device:

@@ -186,6 +186,12 @@ class Training:
         self._tally = Tally()
         return metrics
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What a person wants to see now: the epoch under way and its training accuracy so far."""
+        epoch = min(self.step_count // len(self.loader) + 1, self.recipe.epochs)
+        return {"epoch": epoch, **(self._tally.metrics("train") if self._tally.images else {})}
+
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         smoothing, weight = self.recipe.label_smoothing, self.recipe.auxiliary_weight
         auxiliary = None

@@ -108,7 +108,7 @@ class GradientSearch(Search):
         if self._steps < self.total:
             metrics = self._train_step(optimizer)
         if self._steps < self.total:
-            return Step(metrics=metrics, figures={} if metrics is None else _figures(metrics))
+            return Step(metrics=metrics, figures=self._figures())
         trial = Trial(
             index=0,
             architecture=Architecture.from_json(self._last["architecture"]),
@@ -118,7 +118,7 @@ class GradientSearch(Search):
             started=began,
             finished=time.time(),
         )
-        return Step(trials=(trial,), metrics=metrics, figures=_figures(self._last))
+        return Step(trials=(trial,), metrics=metrics, figures=self._figures())
 
     def _train_step(self, optimizer: torch.optim.Adam) -> dict[str, Any] | None:
         epoch, batch = divmod(self._steps, self.shared.steps_per_epoch)
@@ -154,6 +154,18 @@ class GradientSearch(Search):
         self._tally = Tally()
         self._last = metrics
         return metrics
+
+    def _figures(self) -> dict[str, float]:
+        """What a person wants to see now: the epoch under way, and what the last whole one gave."""
+        per_epoch = self.shared.steps_per_epoch
+        figures: dict[str, float] = {"epoch": min(self._steps // per_epoch + 1, self.epochs)}
+        if self._tally.images:
+            figures |= {"train_accuracy": self._tally.metrics("train")["train_accuracy"]}
+        entropies = [value for name, value in self._last.items() if name.startswith("entropy_")]
+        if entropies:
+            figures |= {"train_accuracy": self._last["train_accuracy"], **figures}
+            figures |= {"valid_accuracy": self._last["valid_accuracy"], "entropy": sum(entropies) / len(entropies)}
+        return figures
 
     def tell(self, trial: Trial) -> None:
         self._trial = trial
@@ -193,14 +205,3 @@ class GradientSearch(Search):
 def entropy(probabilities: Tensor) -> float:
     """Mean over the rows of -Σ p log p, in nats: log(operations) where nothing is decided, 0 where all is."""
     return float(-torch.xlogy(probabilities, probabilities).sum(dim=-1).mean())
-
-
-def _figures(metrics: dict[str, Any]) -> dict[str, float]:
-    """The part of an epoch's metrics that the progress bar has room for."""
-    entropies = [value for name, value in metrics.items() if name.startswith("entropy_")]
-    return {
-        "epoch": metrics["epoch"] + 1,
-        "train_accuracy": metrics["train_accuracy"],
-        "valid_accuracy": metrics["valid_accuracy"],
-        "entropy": sum(entropies) / len(entropies),
-    }
