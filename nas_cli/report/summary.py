@@ -20,7 +20,7 @@ def summary(data: Mapping[str, Any], description: str, folder: Path, next_comman
     lines = [
         "",
         f"Finished in {data['wall_seconds']:.0f} s ({counted}, {data['device']}).",
-        f"Best of space {data['space']}:",
+        f"Best of space {data['space']}:" if data["command"] == "search" else f"Trained on {data['dataset']}:",
         *(f"  {line}" for line in description.splitlines()),
         "",
         *(f"  {name.replace('_', ' ')}: {show(name, value)}" for name, value in _figures(data)),
