@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from nas_cli import config as configuration
 from nas_cli import run_config, session
 from nas_cli.architecture import Architecture
-from nas_cli.session import Result, load_architecture
+from nas_cli.published import find as load_architecture
+from nas_cli.session import Result
 
 __all__ = ["Architecture", "Result", "evaluate", "load_architecture", "search"]
 
@@ -108,4 +110,9 @@ def _path(folder: str | Path | None) -> Path | None:
 
 
 def _folder(folder: str | Path | None, default: str) -> Path:
-    return Path(default, time.strftime("%Y-%m-%d_%H-%M-%S")) if folder is None else Path(folder)
+    if folder is not None:
+        return Path(folder)
+    path = Path(default, time.strftime("%Y-%m-%d_%H-%M-%S"))
+    # Short runs can follow each other within a second.
+    numbered = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain([path], numbered) if not candidate.exists())

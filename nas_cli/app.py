@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,6 +27,7 @@ def evaluate() -> None:
 
 def _guarded(name: str, command: Callable[[], None]) -> None:
     """Run a command; tell a failure in one line and leave with its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, also outside of a search's steps
     try:
         command()
     except NasError as error:
@@ -37,9 +39,11 @@ def _guarded(name: str, command: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno == errno.ENOSPC:
+            _leave(f"{name}: no space left on the disk; what was written is kept, the run can be resumed", 1)
+        if error.filename is None:
             raise
-        _leave(f"{name}: no space left on the disk; what was written is kept, the run can be resumed", 1)
+        _leave(f"{name}: {error.filename}: {error.strerror}", InputError.exit_code)
 
 
 def _leave(message: str, exit_code: int) -> NoReturn:
@@ -89,7 +93,9 @@ def _start(primary: str, arguments: list[str]) -> None:
             if config_dir is None and (config_dir := run_config.config_dir(run_folder)):
                 arguments += ["--config-dir", str(config_dir)]
             inherited = run_config.overrides_from(run_folder, _by_key(parsed.overrides), config_dir)
-        configuration.check_overrides(primary, parsed.overrides, config_dir)
+        elif primary == "evaluate":
+            inherited = _space_of(_by_key(parsed.overrides))
+        configuration.check_overrides(primary, [*inherited, *parsed.overrides], config_dir)
     sys.argv = [sys.argv[0], *_first(inherited, arguments, parsed.overrides)]
     _run_hydra(primary, config_dir)
 
@@ -111,7 +117,7 @@ def _run_hydra(primary: str, config_dir: Path | None) -> None:
     from omegaconf.errors import OmegaConfBaseException
     from yaml import YAMLError
 
-    failures: list[NasError] = []
+    failures: list[NasError | OSError] = []
 
     def job(composed: Any) -> None:
         from nas_cli import session
@@ -121,7 +127,7 @@ def _run_hydra(primary: str, config_dir: Path | None) -> None:
         folder = Path(hydra_config.runtime.output_dir)
         try:
             session.start(configuration.plain(composed), folder, primary, config_dir, chatty=not sweep)
-        except NasError as error:
+        except (NasError, OSError) as error:
             # Hydra announces an exception with lines of its own, which is of use only where there are many jobs.
             failures.append(error)
             if sweep and isinstance(error, Interrupted):
@@ -148,7 +154,21 @@ def _evaluated_run(overrides: Sequence[str]) -> Path | None:
     """The run folder that an evaluation is about, whose settings it takes over before the user's own."""
     given = _by_key(overrides)
     require(not {"run", "architecture"} <= given.keys(), "run= and architecture= name two things to evaluate; give one")
-    return Path(given["run"]) if "run" in given else None
+    if "run" not in given:
+        return None
+    path = Path(given["run"])
+    require("," not in path.name or path.exists(), f"run={path}: runs cannot be swept; evaluate them one by one")
+    return path
+
+
+def _space_of(given: Mapping[str, str]) -> list[str]:
+    """The space of the architecture to evaluate, unless the user names one."""
+    name = given.get("architecture")
+    if name is None or "space" in given or "," in name:  # names in a sweep are all of the default space
+        return []
+    from nas_cli import published
+
+    return [f"space={published.find(name).space}"]
 
 
 def _first(inherited: Sequence[str], arguments: Sequence[str], overrides: Sequence[str]) -> list[str]:

@@ -46,12 +46,13 @@ def resolve(target: str) -> Any:
     if not module_name or target.startswith("."):
         raise InputError(f"{target}: not a dotted name such as my_module.MyClass")
     try:
-        return getattr(importlib.import_module(module_name), attribute)
-    except ImportError as error:
-        raise InputError(f"{target}: cannot be imported ({error})") from None
-    except AttributeError:
         module = importlib.import_module(module_name)
-        raise InputError(f"{target}: no such class in {module_name}{nearest(attribute, vars(module))}") from None
+    except Exception as error:  # a user's module can fail in any way while it is imported
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise InputError(f"{target}: cannot be imported ({reason})") from None
+    if not hasattr(module, attribute):
+        raise InputError(f"{target}: no such class in {module_name}{nearest(attribute, vars(module))}")
+    return getattr(module, attribute)
 
 
 def check(config: Any, key: str, expected: Any = object, given: Mapping[str, Any] | None = None) -> list[str]:

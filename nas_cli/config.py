@@ -8,11 +8,19 @@ given is the reference that the values are held against. Signatures are checked 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from nas_cli.errors import InputError, nearest
+
+#: The keys of a whole configuration, by command. A file of a user's can bring no others.
+_COMMON = ("command", "config_dir", "seed", "checkpoint_seconds", "names", "hardware", "dataset", "space", "evaluation")
+TOP_LEVEL = {
+    "search": (*_COMMON, "executor", "estimator", "strategy"),
+    "evaluate": (*_COMMON, "run", "architecture"),
+}
 
 
 def configs_folder() -> Path:
@@ -87,6 +95,9 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):
             continue
+        if key.split(".")[0] == "names":
+            faults.append(f"{key}: follows from what is chosen; it cannot be set")
+            continue
         if key in groups:
             chosen.append(override)
             faults += _check_choice(key, override, groups[key])
@@ -144,12 +155,18 @@ def literal(value: Any) -> str:
     """A plain value as it is written after ``key=``, so that the very same value is read."""
     from hydra.core.override_parser.types import Quote, QuotedString
 
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if isinstance(value, str):
         return QuotedString(value, Quote.double).with_quotes()
     if isinstance(value, Mapping):
         return "{" + ",".join(f"{key}:{literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(literal, value)) + "]"
+    if isinstance(value, float):
+        return str(value)  # inf and nan as Hydra writes them
+    if not isinstance(value, bool | int | None):
+        raise InputError(f"{value!r}: not a value that a configuration can hold")
     return json.dumps(value)
 
 

@@ -8,6 +8,8 @@ import time
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from nas_cli.architecture import Architecture
 from nas_cli.cost import count
 from nas_cli.data.base import Dataset
@@ -27,7 +29,8 @@ class Evaluation(Search):
     The test images are read once, at the end, so that no choice can lean on them. With no epochs nothing is read at
     all, and only parameters and multiply-adds are counted.
 
-    Raises `InputError` where the space makes no networks or the architecture is none of its own.
+    Raises `InputError` where the space makes no networks, or none with what the recipe asks for, or the architecture
+    is none of its own.
     """
 
     score_name = "test_accuracy"
@@ -39,6 +42,7 @@ class Evaluation(Search):
             raise CombinationError(f"space={space.name}: makes no networks to evaluate")
         if architecture.space != space.name:
             raise InputError(f"the architecture is of space {architecture.space}, not of {space.name}: set space=")
+        recipe.check(space, "evaluation.")
         self.recipe = recipe
         self.architecture = architecture
         self.space: NetworkSpace = space
@@ -49,6 +53,10 @@ class Evaluation(Search):
         self._spent = 0.0
 
     def _new_training(self) -> Training:
+        # What does not fit comes to light before any image is read: without memory for its weights a network is cheap.
+        self.recipe.augmentation(self.dataset)
+        with torch.device("meta"):
+            self.recipe.check_paths(self.recipe.build(self.architecture, self.space, self.dataset), self.space)
         source = self.dataset.train()
         self.dataset.test()  # a missing test set must not come to light after hours of training
         return Training(self.recipe, self.architecture, self.space, self.dataset, source, self.hardware, self.seed)
@@ -78,10 +86,12 @@ class Evaluation(Search):
         metrics = None
         if not self._training.done:
             metrics = self._training.step()
-            self._spent += time.time() - began
         if not self._training.done:
+            self._spent += time.time() - began
             return Step(metrics=metrics, figures=self._training.figures)
         tested = self._training.test(self.dataset.test()).metrics("test")
+        finished = time.time()
+        self._spent += finished - began
         trial = Trial(
             index=0,
             architecture=self.architecture,
@@ -89,8 +99,8 @@ class Evaluation(Search):
             metrics={**(metrics or {}), **tested},
             cost_seconds=self._spent,
             budget=self.recipe.epochs,
-            started=began,
-            finished=time.time(),
+            started=finished - self._spent,  # as if it had been done in one sitting
+            finished=finished,
         )
         return Step(trials=(trial,), metrics=metrics, figures={"test_accuracy": tested["test_accuracy"]})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar, cast
 
@@ -45,6 +46,9 @@ class Hardware:
         """Set this process up; called once, when a run starts."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+        if self.deterministic and self.device.type == "cuda":
+            # Without it cuBLAS refuses to be deterministic; it is read when cuBLAS starts.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(self.deterministic)
 
     def place(self, network: M) -> M:

@@ -185,6 +185,10 @@ class RunFolder:
         """Let another process have the folder."""
         self._lock.lock.release()
 
+    def has_checkpoint(self) -> bool:
+        """Whether a state was saved here."""
+        return (self.path / "checkpoint.pt").exists()
+
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         """Replace `checkpoint.pt` by `state` (tensors and plain data), atomically."""
         import io

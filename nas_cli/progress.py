@@ -40,9 +40,7 @@ class Progress:
             desc=self.label,
             disable=not self.show,
             dynamic_ncols=True,
-            mininterval=0.5,
-            # A log file or a pipe gets a line now and then, not a redrawn one.
-            maxinterval=10.0 if sys.stderr.isatty() else 60.0,
+            mininterval=0.5 if sys.stderr.isatty() else 10.0,  # a log file should not fill with redrawn bars
         ) as bar:
             yield Bar(bar)
 

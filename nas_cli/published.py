@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from typing import Any
 
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, nearest
+from nas_cli.journal import read_json
 
 _SUFFIX = ".json"
 
@@ -38,3 +40,18 @@ def load(name: str) -> Architecture:
 
 def _folder() -> Traversable:
     return files("nas_cli") / "architectures"
+
+
+def find(source: str | Path) -> Architecture:
+    """A published architecture by its name, or one from a file `architecture.json` (or the run folder that holds it).
+
+    Raises `InputError` for an unknown name or a damaged file; nothing in a file is executed.
+    """
+    if isinstance(source, str) and source in names():
+        return load(source)
+    path = Path(source)
+    if path.is_dir():
+        path = path / "architecture.json"
+    if isinstance(source, str) and not path.exists() and path.suffix != ".json":
+        return load(source)  # raises, with the nearest name
+    return Architecture.from_json(read_json(path))

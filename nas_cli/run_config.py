@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_cli.config import compose, literal
-from nas_cli.errors import InputError
+from nas_cli.errors import InputError, require
 from nas_cli.journal import write_atomically
 
 
@@ -31,9 +31,11 @@ def read(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder}: not a run folder, it has no config.yaml") from None
     except (OSError, YAMLError, OmegaConfBaseException, UnicodeDecodeError):
         raise InputError(f"{path}: damaged, cannot be read as a configuration") from None
-    if not isinstance(config, dict) or not isinstance(config.get("names"), dict):
-        raise InputError(f"{path}: not the configuration of a run")
-    return config
+    parts = ("names", "space", "dataset", "hardware", "evaluation")
+    whole = isinstance(config, dict) and all(isinstance(config.get(part), dict) for part in parts)
+    if not whole or not {"command", "seed", "checkpoint_seconds", "config_dir"} <= config.keys():
+        raise InputError(f"{path}: not the configuration of a run, or only a part of it")
+    return dict(config)
 
 
 def config_dir(folder: Path) -> Path | None:
@@ -53,8 +55,11 @@ def overrides_from(folder: Path, chosen: Mapping[str, str], config_dir: Path | N
     """
     config = read(folder)
     groups = [group for group in ("space", "dataset", "evaluation") if group not in chosen]
-    if "evaluation" in chosen and "dataset" in groups and _brings_data(chosen["evaluation"], config_dir):
-        groups.remove("dataset")
+    if "evaluation" in chosen and "dataset" in groups:
+        brings = {_brings_data(evaluation, config_dir) for evaluation in chosen["evaluation"].split(",")}
+        require(len(brings) == 1, f"evaluation={chosen['evaluation']}: of different data sets; sweep them apart")
+        if brings == {True}:
+            groups.remove("dataset")
     overrides = []
     for group in groups:
         overrides.append(f"{group}={config['names'][group]}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import time
 from abc import ABC, abstractmethod
@@ -14,6 +15,8 @@ from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, Interrupted
 from nas_cli.journal import RunFolder, Trial
 from nas_cli.progress import Progress
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,8 @@ def run(search: Search, folder: RunFolder, progress: Progress, checkpoint_second
             }
         )
 
+    if not folder.has_checkpoint():
+        save()  # something good to keep should the first epoch diverge
     with _signals() as stop, progress.bar(search.total, search.position) as bar:
         while not search.done:
             step = search.step()
@@ -196,6 +201,7 @@ def _signals() -> Iterator[_Stop]:
             # No Exception, because a measurement that fails with one is judged and journalled.
             raise KeyboardInterrupt
         stop.requested = signal.Signals(number).name
+        log.warning("%s: stopping after this step; once more to stop at once", stop.requested)
 
     try:
         previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

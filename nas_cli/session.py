@@ -14,8 +14,9 @@ from typing import Any
 from nas_cli import journal, published, run_config
 from nas_cli.architecture import Architecture
 from nas_cli.build import build, check
+from nas_cli.config import TOP_LEVEL
 from nas_cli.data.base import Dataset
-from nas_cli.errors import CombinationError, InputError, Interrupted, require
+from nas_cli.errors import CombinationError, InputError, Interrupted, nearest, require
 from nas_cli.estimators.base import Estimator
 from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.evaluation import Evaluation
@@ -92,6 +93,8 @@ def start(
             not (path / "config.yaml").exists(),
             f"{path}: already holds a run; choose another folder, or go on with {COMMANDS[command]} resume={path}",
         )
+        # Only what can begin is a run: missing data leaves a folder that the corrected command can use.
+        parts.begin()
         run_config.write(path, config)
         return _run(parts, run_folder, chatty)
     finally:
@@ -115,6 +118,7 @@ def resume(folder: Path, command: str, chatty: bool = True) -> Result:
             if chatty:
                 print(f"{folder}: had already finished")
             return result
+        parts.begin()
         return _run(parts, run_folder, chatty)
     finally:
         run_folder.release()
@@ -131,15 +135,19 @@ def read_result(folder: Path) -> Result:
 
 
 def _run(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
+    command = COMMANDS[parts.config["command"]]
+    try:
+        return _run_to_the_end(parts, folder, chatty)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        reason = str(stop) or "interrupted"
+        raise Interrupted(f"{reason}; go on with: {command} resume={folder.path}") from None
+
+
+def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
     config, search = parts.config, parts.search
-    command = COMMANDS[config["command"]]
     with logging_to(folder.path, chatty):
-        parts.hardware.prepare()
         log.info("%s in %s", parts.label, folder.path)
-        try:
-            seconds = run_search(search, folder, Progress(parts.label, chatty), config["checkpoint_seconds"])
-        except Interrupted as stop:
-            raise Interrupted(f"{stop}; go on with: {command} resume={folder.path}") from None
+        seconds = run_search(search, folder, Progress(parts.label, chatty), config["checkpoint_seconds"])
         best = search.best()
         data: dict[str, Any] = {
             "schema": 1,
@@ -167,7 +175,7 @@ def _run(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
         result = read_result(folder.path)
         log.info("finished: %s %s", search.score_name, best.score)
     if chatty:
-        again = f"nas-evaluate run={folder.path}" if command == "nas-run" and parts.makes_networks else None
+        again = f"nas-evaluate run={folder.path}" if config["command"] == "search" and parts.makes_networks else None
         print(summary(data, parts.space.describe(best.architecture), folder.path, again))
     return result
 
@@ -176,6 +184,10 @@ class _Parts:
     """The parts of a run, built in the order in which they need each other; no data is read here."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
+        unknown = [key for key in config if key not in TOP_LEVEL[config["command"]]]
+        if unknown:
+            known = TOP_LEVEL[config["command"]]
+            raise InputError("; ".join(f"{key}: no such key{nearest(key, known)}" for key in unknown))
         self.config = config
         self.names = config["names"]
         first = "strategy" if self._searches else "evaluation"
@@ -193,6 +205,11 @@ class _Parts:
         self.dataset = build(config["dataset"], "dataset", Dataset, name=self.names["dataset"])
         self.given = {"space": self.space, "dataset": self.dataset, "hardware": self.hardware, "seed": seed}
         self.search = self._search()
+
+    def begin(self) -> None:
+        """Set the device up and let the search read its data."""
+        self.hardware.prepare()
+        _ = self.search.total
 
     @property
     def makes_networks(self) -> bool:
@@ -236,26 +253,11 @@ class _Parts:
 def find_architecture(config: Mapping[str, Any]) -> Architecture:
     """What an evaluation is about: a run's best, a published name, or a file."""
     if config["run"] is not None:
-        return load_architecture(Path(config["run"]) / "architecture.json")
+        return published.find(Path(config["run"]) / "architecture.json")
     require(config["architecture"] is not None, "name what to evaluate: run=RUN_DIR or architecture=NAME_OR_FILE")
     if isinstance(config["architecture"], Mapping):  # given as an object, in Python use
         return Architecture.from_json(config["architecture"])
-    return load_architecture(config["architecture"])
-
-
-def load_architecture(source: str | Path) -> Architecture:
-    """A published architecture by its name, or one from a file `architecture.json` (or the run folder that holds it).
-
-    Raises `InputError` for an unknown name or a damaged file; nothing in a file is executed.
-    """
-    if isinstance(source, str) and source in published.names():
-        return published.load(source)
-    path = Path(source)
-    if path.is_dir():
-        path = path / "architecture.json"
-    if isinstance(source, str) and not path.exists() and path.suffix != ".json":
-        return published.load(source)  # raises, with the nearest name
-    return Architecture.from_json(journal.read_json(path))
+    return published.find(config["architecture"])
 
 
 def _import_from(config_dir: Path | None) -> None:

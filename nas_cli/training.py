@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_cli.architecture import Architecture
+from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
-from nas_cli.errors import DivergedError, InputError, require
+from nas_cli.errors import CombinationError, DivergedError, require
 from nas_cli.hardware import Hardware
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.drop_path import DropPath, set_drop_path
@@ -64,13 +66,13 @@ class Recipe:
 
     Args:
         epochs: passes over the training images; 0 only builds and counts.
-        batch_size: images a step.
+        batch_size: images a step, at least 2: batch normalisation of 1x1 maps needs two values.
         learning_rate, learning_rate_min: SGD's cosine over the epochs.
         momentum, weight_decay: of SGD.
         gradient_clip: bound of the gradient's norm.
         drop_path: probability in the last epoch; it grows linearly from 0.
         auxiliary_weight: of the auxiliary head's loss; 0: no head.
-        cutout: side of the square that is blanked; 0: none.
+        cutout: side of the square that is blanked; 0: none; None: the data set's own.
         label_smoothing: of the cross entropy.
         channels, cells: size of the network; None: the space's own.
     Reference: Liu, Simonyan, Yang, DARTS, ICLR 2019, arXiv:1806.09055, app. A.1 (the values in ``evaluation/cifar10``).
@@ -85,27 +87,73 @@ class Recipe:
     gradient_clip: float = 5.0
     drop_path: float = 0.0
     auxiliary_weight: float = 0.0
-    cutout: int = 0
+    cutout: int | None = None
     label_smoothing: float = 0.0
     channels: int | None = None
     cells: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "weight_decay", "auxiliary_weight", "cutout", "learning_rate_min"):
+        for name in ("epochs", "weight_decay", "auxiliary_weight", "learning_rate_min"):
             require(getattr(self, name) >= 0, f"{name} must be at least 0, not {getattr(self, name)}")
-        for name in ("batch_size", "learning_rate", "gradient_clip"):
+        require(self.cutout is None or self.cutout >= 0, f"cutout must be at least 0 or null, not {self.cutout}")
+        require(self.batch_size >= 2, f"batch_size must be at least 2, not {self.batch_size}")
+        for name in ("channels", "cells"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, f"{name} must be at least 1 or null, not {value}")
+        for name in ("learning_rate", "gradient_clip"):
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("momentum", "drop_path", "label_smoothing"):
             require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), not {getattr(self, name)}")
 
-    def build(self, architecture: Architecture, space: NetworkSpace, dataset: Dataset) -> nn.Module:
-        """The network of an architecture for a data set, initialised from torch's current generator."""
+    @property
+    def _network_options(self) -> dict[str, Any]:
+        """What `NetworkSpace.build` is asked for beyond the space's own."""
         wanted = {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary_weight > 0 or None}
-        network = {name: value for name, value in wanted.items() if value is not None}
-        try:
-            return space.build(architecture, dataset.input_shape, dataset.classes, **network)
-        except TypeError as error:
-            raise InputError(f"space {space.name} cannot be built with {', '.join(network)}: {error}") from None
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def check(self, space: NetworkSpace, where: str = "") -> None:
+        """Raise `CombinationError` where networks of a space lack an option; `where` stands before its name."""
+        known = inspect.signature(space.build).parameters
+        if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
+            return
+        for name, value in self._network_options.items():
+            if name in known:
+                continue
+            if name == "auxiliary":
+                raise CombinationError(
+                    f"{where}auxiliary_weight={self.auxiliary_weight}: networks of space {space.name} have no "
+                    "auxiliary head; set it to 0"
+                )
+            raise CombinationError(
+                f"{where}{name}={value}: networks of space {space.name} have no {name} to set; set it to null"
+            )
+
+    def check_paths(self, network: nn.Module, space: NetworkSpace) -> None:
+        """Raise `CombinationError` where paths are to be dropped and a network has none."""
+        if self.drop_path and not any(isinstance(module, DropPath) for module in network.modules()):
+            raise CombinationError(
+                f"drop_path={self.drop_path}: networks of space {space.name} have no paths to drop; set it to 0"
+            )
+
+    def augmentation(self, dataset: Dataset) -> Augmentation:
+        """The data set's, with this recipe's cutout. Raises `InputError` where it is too large for the images."""
+        own = dataset.augmentation
+        augmentation = own if self.cutout is None else dataclasses.replace(own, cutout=self.cutout)
+        height, width = dataset.input_shape[1:]
+        require(
+            self.cutout is None or self.cutout <= min(height, width),
+            f"cutout={self.cutout}: must be at most the image side {min(height, width)} (images are {height}x{width})",
+        )
+        augmentation.check(dataset.input_shape)
+        return augmentation
+
+    def build(self, architecture: Architecture, space: NetworkSpace, dataset: Dataset) -> nn.Module:
+        """The network of an architecture for a data set, initialised from torch's current generator.
+
+        Raises `CombinationError` where networks of the space lack an option.
+        """
+        self.check(space)
+        return space.build(architecture, dataset.input_shape, dataset.classes, **self._network_options)
 
 
 class Training:
@@ -133,10 +181,7 @@ class Training:
         self.seed = seed
         with seeded(seed, "network"):
             network = recipe.build(architecture, space, dataset)
-        require(
-            recipe.drop_path == 0 or any(isinstance(module, DropPath) for module in network.modules()),
-            f"drop_path={recipe.drop_path}: networks of space {space.name} have no paths to drop; set it to 0",
-        )
+        recipe.check_paths(network, space)
         self.network = hardware.place(network)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
@@ -144,7 +189,7 @@ class Training:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        augmentation = dataclasses.replace(dataset.augmentation, cutout=recipe.cutout)
+        augmentation = recipe.augmentation(dataset)
         self.loader = Loader(source, recipe.batch_size, derive(seed, "batches"), hardware.device, augmentation)
         self.step_count = 0
         self._tally = Tally()
@@ -197,7 +242,7 @@ class Training:
         auxiliary = None
         with self.hardware.autocast():
             if weight and isinstance(self.network, CellNetwork):
-                logits, auxiliary = self.network.forward_with_auxiliary(images)
+                logits, auxiliary = self.network(images, auxiliary=True)
             else:
                 logits = self.network(images)
         loss = F.cross_entropy(logits.float(), labels, label_smoothing=smoothing)

@@ -59,3 +59,13 @@ def test_a_bad_option_is_refused() -> None:
 def test_an_experiment_is_composed() -> None:
     with pytest.raises(InputError, match="missing data/cifar-10-batches-py"):
         nas_cli.search("darts", experiment="darts/cifar10_second_order")
+
+
+def test_runs_of_one_second_do_not_collide() -> None:
+    folders = {nas_cli.search("grid", options={"strategy.evaluations": 2}).folder for _ in range(3)}
+    assert len(folders) == 3
+
+
+def test_a_path_is_an_option(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere/cifar-10-batches-py"):
+        nas_cli.search("darts", dataset="cifar10", options={"dataset.root": tmp_path / "nowhere"})

@@ -53,6 +53,9 @@ def refused(run: Run, capsys: pytest.CaptureFixture[str], command: str, *argumen
         (["resume=nowhere", "seed=1"], "nothing else can be given beside it"),
         (["--config-dir", "nowhere"], "no such folder"),
         (["darts"], "not of the form key=value"),
+        (["names.space=foo"], "names.space: follows from what is chosen"),
+        (["hydra.run.dir=/dev/null/x"], "/dev/null"),
+        (["strategy=random", "strategy.evaluations=null"], "strategy.evaluations=None: must be a whole number"),
     ],
 )
 def test_refuses_in_one_line(run: Run, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str) -> None:
@@ -183,6 +186,7 @@ def test_a_published_name_is_counted_without_data(run: Run) -> None:
         (["architecture=nowhere.json"], "nowhere.json: no such file"),
         (["run=nowhere"], "nowhere: not a run folder"),
         (["architecture=darts_v2", "space=nasbench201"], "of space darts, not of nasbench201"),
+        (["run=a,b"], "runs cannot be swept"),
         (["architecture=darts_v2", "evaluation.epochs=-1"], "evaluation: epochs must be at least 0"),
         (["architecture=darts_v2", "evaluation=cifar10"], "missing data/cifar-10-batches-py/data_batch_1"),
     ],
@@ -268,8 +272,45 @@ def test_a_diverged_loss_stops_with_1_and_keeps_the_last_good_state(
     assert run("nas-run", *TINY_DARTS, *wild, "hydra.run.dir=x", "checkpoint_seconds=0") == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nas-run")]
     assert "diverged" in line
-    state = torch.load("x/checkpoint.pt", weights_only=True)
-    assert all(torch.isfinite(value).all() for value in state["search"]["parameters"].values())
+    state = torch.load("x/checkpoint.pt", weights_only=True)["search"]
+    for kept in (state["parameters"], state["shared"]["network"]):
+        assert all(torch.isfinite(value).all() for value in kept.values())
+
+
+def test_even_the_first_epoch_leaves_a_good_state(run: Run) -> None:
+    wild = ["estimator.learning_rate=1e30", "estimator.gradient_clip=1e30"]
+    assert run("nas-run", *TINY_DARTS, *wild, "hydra.run.dir=x") == 1
+    assert torch.load("x/checkpoint.pt", weights_only=True)["search"]["steps"] == 0
+
+
+def test_a_refused_run_leaves_its_folder_free(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "missing data" in refused(run, capsys, "nas-run", "dataset=cifar10", "hydra.run.dir=x")
+    assert run("nas-run", "strategy=random", "strategy.evaluations=3", "hydra.run.dir=x") == 0
+
+
+def test_an_evaluation_knows_the_options_of_its_run(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("nas-run", "strategy=random", "strategy.evaluations=3", "hydra.run.dir=x") == 0
+    small = ["evaluation.epochs=0", "space.cells=3"]
+    assert run("nas-evaluate", "run=x", "dataset.root=elsewhere", *small, "hydra.run.dir=y") == 0
+    # A file of a cell says itself of which space it is.
+    assert run("nas-evaluate", "architecture=x/architecture.json", *small, "hydra.run.dir=z") == 0
+    assert "dataset.rot: no such key (did you mean dataset.root?)" in refused(
+        run, capsys, "nas-evaluate", "run=x", "dataset.rot=1"
+    )
+
+
+def test_a_damaged_config_is_refused(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad").mkdir()
+    Path("bad/config.yaml").write_text("command: search\nnames: {strategy: grid}\n")
+    assert "not the configuration of a run, or only a part of it" in refused(run, capsys, "nas-run", "resume=bad")
+
+
+def test_a_users_experiment_brings_no_unknown_keys(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine/experiment").mkdir(parents=True)
+    Path("mine/experiment/typo.yaml").write_text("# @package _global_\nsed: 5\nstratgy: {epochs: 3}\n")
+    line = refused(run, capsys, "nas-run", "--config-dir", "mine", "+experiment=typo", "strategy=grid")
+    assert "sed: no such key (did you mean seed?)" in line
+    assert "stratgy: no such key (did you mean strategy?)" in line
 
 
 def test_a_sweep_and_its_table(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

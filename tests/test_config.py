@@ -333,3 +333,10 @@ def test_a_root_with_any_name(tmp_path: Path) -> None:
 
 def test_one_line() -> None:
     assert one_line(ValueError("a\n  b\tc ")) == "a b c"
+
+
+@pytest.mark.parametrize("primary", ["search", "evaluate"])
+def test_the_top_level_is_what_the_primary_file_composes(primary: str) -> None:
+    from nas_cli.config import TOP_LEVEL, compose
+
+    assert set(compose(primary, [])) | {"command", "config_dir"} == set(TOP_LEVEL[primary])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,6 +75,24 @@ def test_prepare_sets_this_process_up() -> None:
     assert not torch.are_deterministic_algorithms_enabled()
     Hardware("cpu", threads=None).prepare()
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("_process")
+@pytest.mark.parametrize(("before", "after"), [(None, ":4096:8"), (":16:8", ":16:8")])
+def test_deterministic_on_cuda_gives_cublas_its_workspace(
+    monkeypatch: pytest.MonkeyPatch, before: str | None, after: str
+) -> None:
+    name = "CUBLAS_WORKSPACE_CONFIG"
+    monkeypatch.setenv(name, before or "")  # so that it is put back afterwards
+    if before is None:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    Hardware("cuda", deterministic=False).prepare()
+    Hardware("cpu", deterministic=True).prepare()
+    assert os.environ.get(name) == before
+    Hardware("cuda", deterministic=True).prepare()
+    assert os.environ[name] == after
 
 
 def test_making_one_changes_nothing() -> None:

@@ -17,4 +17,4 @@ def test_a_killed_run_ends_like_the_undisturbed_one(run: str) -> None:
         [sys.executable, SCRIPT, "--only", run, "--kills", "2", "--seed", "1"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("equal") == 2, done.stdout
+    assert done.stdout.count("killed at ") == done.stdout.count("equal") == 2, done.stdout

@@ -15,7 +15,7 @@ from made_up import CPU, MadeUp, architecture, space
 from torch import Tensor, nn
 
 from nas_cli.data.augmentation import Augmentation
-from nas_cli.errors import DivergedError, InputError
+from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.hardware import Hardware
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.drop_path import DropPath
@@ -186,8 +186,80 @@ def test_drop_path_needs_paths() -> None:
 def test_an_option_that_the_space_does_not_know() -> None:
     other, dataset = NasBench201("nasbench201", channels=2, cells=3), MadeUp()
     recipe = Recipe(auxiliary_weight=0.4)
-    with pytest.raises(InputError, match="space nasbench201 cannot be built with auxiliary"):
+    with pytest.raises(CombinationError) as caught:
         recipe.build(other.decode(["none"] * 6), other, dataset)
+    assert str(caught.value) == (
+        "auxiliary_weight=0.4: networks of space nasbench201 have no auxiliary head; set it to 0"
+    )
+
+
+class Odd(NasBench201):
+    """Its networks have a width of their own, and their maker has a mistake in it."""
+
+    def build(self, architecture: Any, input_shape: Any, classes: int, cells: int = 3) -> Any:  # type: ignore[override]
+        return len(cells)  # type: ignore[arg-type]
+
+
+class Open(NasBench201):
+    """Takes whatever it is asked for."""
+
+    def build(self, architecture: Any, input_shape: Any, classes: int, **network: Any) -> Any:
+        return network
+
+
+def test_an_option_is_looked_up_and_mistakes_of_a_space_are_told_as_they_are() -> None:
+    odd = Odd("odd", channels=2, cells=3)
+    cell = odd.decode(["none"] * 6)
+    with pytest.raises(
+        CombinationError, match=r"^evaluation\.channels=4: networks of space odd have no channels to set"
+    ):
+        Recipe(channels=4).check(odd, "evaluation.")
+    with pytest.raises(TypeError, match="has no len"):
+        Recipe(cells=3).build(cell, odd, DATASET)
+    taken = Recipe(channels=4, auxiliary_weight=0.1).build(cell, Open("open", channels=2, cells=3), DATASET)
+    assert taken == {"channels": 4, "auxiliary": True}
+
+
+@pytest.mark.parametrize(("own", "recipes", "used"), [(3, None, 3), (3, 0, 0), (0, 2, 2)])
+def test_the_recipes_cutout_replaces_the_data_sets_where_it_is_set(own: int, recipes: int | None, used: int) -> None:
+    dataset = MadeUp(augmentation=Augmentation(crop_padding=1, cutout=own))
+    made = training(Recipe(cutout=recipes), dataset)
+    assert made.loader._augmentation == Augmentation(crop_padding=1, cutout=used)
+
+
+def test_a_cutout_larger_than_the_images() -> None:
+    with pytest.raises(InputError, match=r"^cutout=16: must be at most the image side 8 \(images are 8x8\)$"):
+        Recipe(cutout=16).augmentation(DATASET)
+    with pytest.raises(InputError, match=r"^augmentation\.cutout=9: must be at most the image side 8"):
+        Recipe().augmentation(MadeUp(augmentation=Augmentation(cutout=9)))
+
+
+def test_training_with_the_auxiliary_head_runs_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[dict[str, Any]] = []
+
+    def fake(self: nn.Module) -> None:
+        def call(*arguments: Any, **options: Any) -> Any:
+            compiled.append(options)
+            return self._call_impl(*arguments, **options)
+
+        self._compiled_call_impl = call
+
+    monkeypatch.setattr(nn.Module, "compile", fake)
+    dataset = Larger(images=6)
+    recipe = Recipe(epochs=1, batch_size=6, auxiliary_weight=0.4)
+    hardware = Hardware("cpu", compile=True)
+    made = Training(recipe, architecture(), space(channels=2, cells=3), dataset, dataset.train(), hardware, 0)
+    made.step()
+    assert compiled == [{"auxiliary": True}]
+
+
+def test_a_last_batch_of_one_image_is_no_crash() -> None:
+    # Images of 4x4 are maps of 1x1 after two reductions: there, normalisation needs two images.
+    dataset = Small(images=17)
+    made = Training(Recipe(epochs=1, batch_size=8), architecture(), space(), dataset, dataset.train(), CPU, 0)
+    while not made.done:
+        made.step()
+    assert made.step_count == 2
 
 
 def test_the_recipes_size_replaces_the_spaces_own() -> None:
@@ -211,6 +283,17 @@ class Larger(MadeUp):
         return type(images)(pixels.repeat(1, 1, 4, 4)[:, :, :28, :28], labels, images.mean, images.std)
 
 
+class Small(MadeUp):
+    """Its maps have a side of 1 after two reductions."""
+
+    input_shape = (1, 4, 4)
+
+    def _make(self, count: int, seed: int) -> Any:
+        images = super()._make(count, seed)
+        (pixels, labels), *_ = images._copies.values()
+        return type(images)(pixels[:, :, :4, :4], labels, images.mean, images.std)
+
+
 @pytest.mark.parametrize(("weight", "smoothing"), [(0.0, 0.0), (0.4, 0.0), (0.0, 0.2), (0.4, 0.2)])
 def test_the_loss_of_a_step_is_the_formula(weight: float, smoothing: float) -> None:
     dataset = Larger(images=6)
@@ -226,7 +309,7 @@ def test_the_loss_of_a_step_is_the_formula(weight: float, smoothing: float) -> N
     images, labels = twin.loader.next()
     twin.network.train()
     with seeded(0, "step", 0):
-        logits, auxiliary = twin.network.forward_with_auxiliary(images)  # type: ignore[operator]
+        logits, auxiliary = twin.network(images, auxiliary=True)
     wanted = smoothed(logits, labels, smoothing)
     if weight:
         wanted = wanted + weight * smoothed(auxiliary, labels, smoothing)
@@ -251,6 +334,10 @@ def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     [
         ("epochs", -1),
         ("batch_size", 0),
+        ("batch_size", 1),
+        ("channels", 0),
+        ("channels", -4),
+        ("cells", 0),
         ("learning_rate", 0.0),
         ("learning_rate", -0.1),
         ("learning_rate_min", -1e-3),

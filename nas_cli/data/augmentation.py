@@ -20,7 +20,7 @@ class Augmentation:
         flip: mirror left and right with probability 1/2.
         cutout: side of the erased square; 0 is off. Cutout paper, section 4.1, and DARTS' evaluation: 16 on 32x32.
     Raises:
-        InputError: an option is negative here, or too large for the images when it is applied.
+        InputError: an option is negative here, or too large for the images in `check` and when it is applied.
     Reference: DeVries and Taylor, Cutout, 2017, arXiv:1708.04552; Liu et al., DARTS, ICLR 2019, arXiv:1806.09055, A.1.
     """
 
@@ -33,6 +33,11 @@ class Augmentation:
             if value < 0:
                 raise InputError(f"augmentation.{option}={value}: must be 0 (off) or more")
 
+    def check(self, input_shape: tuple[int, int, int]) -> None:
+        """Raise `InputError` where an option is too large for images of (channels, height, width)."""
+        self._check_padding(*input_shape[1:])
+        self._check_cutout(*input_shape[1:])
+
     def geometric(self, raw: Tensor, generator: torch.Generator) -> Tensor:
         """Crop and mirror raw images: what the crop adds is 0 in raw units, so black.
 
@@ -44,11 +49,7 @@ class Augmentation:
         """
         batch, _, height, width = raw.shape
         padding, device = self.crop_padding, raw.device
-        if padding >= min(height, width):
-            raise InputError(
-                f"augmentation.crop_padding={padding}: must be below the image side {min(height, width)} "
-                f"(images are {height}x{width})"
-            )
+        self._check_padding(height, width)
         if not (padding or self.flip):
             return raw
         rows = torch.arange(height, device=device).expand(batch, height)
@@ -76,14 +77,24 @@ class Augmentation:
         if not self.cutout:
             return normalised
         batch, _, height, width = normalised.shape
+        self._check_cutout(height, width)
+        down = self._covered(height, batch, normalised.device, generator)
+        across = self._covered(width, batch, normalised.device, generator)
+        return normalised.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)
+
+    def _check_padding(self, height: int, width: int) -> None:
+        if self.crop_padding >= min(height, width):
+            raise InputError(
+                f"augmentation.crop_padding={self.crop_padding}: must be below the image side {min(height, width)} "
+                f"(images are {height}x{width})"
+            )
+
+    def _check_cutout(self, height: int, width: int) -> None:
         if self.cutout > min(height, width):
             raise InputError(
                 f"augmentation.cutout={self.cutout}: must be at most the image side {min(height, width)} "
                 f"(images are {height}x{width})"
             )
-        down = self._covered(height, batch, normalised.device, generator)
-        across = self._covered(width, batch, normalised.device, generator)
-        return normalised.masked_fill((down[:, :, None] & across[:, None, :])[:, None], 0.0)
 
     def _covered(self, side: int, batch: int, device: torch.device, generator: torch.Generator) -> Tensor:
         """Which positions along one axis the square covers: (batch, side), [centre - cutout/2, centre + cutout/2)."""

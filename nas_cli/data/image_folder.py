@@ -124,11 +124,11 @@ class ImageFolder(Dataset):
                 "or set dataset.root"
             )
         names, train = self._listed(folder)
+        if len(names) < 2:
+            raise InputError(f"dataset {self.name}: {folder} has one class folder, {names[0]}; at least 2 are needed")
         test = None
         if not apart:
             test_count = min(max(round(self._test_fraction * len(train.paths)), 1), len(train.paths) - 1)
-            if test_count == 0:
-                raise InputError(f"dataset {self.name}: {folder} holds one picture; training and test need one each")
             train, test = train.cut(test_count, len(train.paths)), train.cut(0, test_count)
         elif (self._root / "test").is_dir():
             test_names, test = self._listed(self._root / "test")

@@ -19,7 +19,9 @@ class Loader:
 
     Args:
         source: where images come from.
-        batch_size: images per batch; the last batch of an epoch holds what is left.
+        batch_size: images per batch; the last batch of an epoch holds what is left. Were that a single image, it is
+            left out, because batch normalisation of 1x1 maps needs two values; the next epoch's order leaves out
+            another one.
         seed: of the order (one generator per epoch) and of the augmentation (one per batch).
         device: where batches are made.
         augmentation: None for none.
@@ -50,7 +52,8 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches per epoch."""
-        return -(-len(self._source) // self._batch_size)
+        whole, rest = divmod(len(self._source), self._batch_size)
+        return whole + (rest > 1 or whole == 0)
 
     def next(self) -> tuple[Tensor, Tensor]:
         """The next batch, into the next epoch where one ends.
@@ -80,7 +83,7 @@ class Loader:
 
     def _order(self, epoch: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(derive(self._seed, "order", epoch))
-        return torch.split(torch.randperm(len(self._source), generator=generator), self._batch_size)
+        return torch.split(torch.randperm(len(self._source), generator=generator), self._batch_size)[: len(self)]
 
 
 def in_order(source: Source, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

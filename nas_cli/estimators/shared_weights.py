@@ -45,7 +45,7 @@ class SharedWeights:
     The defaults are those of the small form; the paper's stand in ``experiment/darts``.
 
     Args:
-        batch_size: of both parts. Paper: 64.
+        batch_size: of both parts, at least 2: batch normalisation of 1x1 maps needs two values. Paper: 64.
         split: share of the training images for the weights, the rest is for the architecture. Paper: 0.5.
         learning_rate: of SGD in the first epoch, then cosine to `learning_rate_min`. Paper: 0.025 to 0.001.
         momentum, weight_decay: of SGD. Paper: 0.9, 3e-4.
@@ -97,7 +97,8 @@ class SharedWeights:
 
     def begin(self, fan_out: FanOutFactory, epochs: int) -> None:
         """Read the data and make a fresh supernet for a training of so many epochs."""
-        # The network first: sizes that do not fit the images are refused before any file is read.
+        # Augmentation and network first: sizes that do not fit the images are refused before any image is read.
+        self.dataset.augmentation.check(self.dataset.input_shape)
         with seeded(self.seed, "supernet"):
             network = self.space.supernet(self.dataset.input_shape, self.dataset.classes, fan_out)
         train, held_out = self.dataset.search_split(self.split)

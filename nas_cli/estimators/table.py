@@ -42,7 +42,7 @@ class Table(Estimator):
         if not isinstance(space, NasBench201):
             raise CombinationError(
                 f"space={space.name} with estimator=table: no table is about it, only about nasbench201; "
-                "take estimator=train and a data set"
+                "take another estimator"
             )
         if dataset.name not in _COLUMNS:
             raise CombinationError(

@@ -34,6 +34,7 @@ class Train(Estimator):
             )
         require(recipe.epochs >= 1, f"recipe.epochs must be at least 1, not {recipe.epochs}")
         require(0 < split < 1, f"split must be between 0 and 1, not {split}")
+        recipe.check(space, "estimator.recipe.")
         self.space = space
         self.dataset = dataset
         self.hardware = hardware
@@ -44,6 +45,7 @@ class Train(Estimator):
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         if self._parts is None:
+            self.recipe.augmentation(self.dataset)  # refuses what does not fit before any image is read
             self._parts = self.dataset.search_split(self.split)
         train, held_out = self._parts
         recipe = self.recipe if budget is None else dataclasses.replace(self.recipe, epochs=round(budget))

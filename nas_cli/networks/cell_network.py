@@ -113,7 +113,7 @@ class CellNetwork(nn.Module):
         auxiliary: whether to add `auxiliary_head` on the cell at two thirds, where its map has a side of 7 or more.
     Shape:
         x: (batch, channels, height, width)
-        returns: (batch, classes)
+        returns: (batch, classes); with `auxiliary` a pair, the second from the auxiliary head, None where there is none
     Raises:
         InputError: for sides that the reductions cannot halve, or a depth, width or number of classes below 1.
     """
@@ -153,15 +153,14 @@ class CellNetwork(nn.Module):
                 self.auxiliary_head = AuxiliaryHead(widths[1], side, classes)
         self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[1], classes))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """The logits, in both modes; the auxiliary head is not run."""
-        logits: Tensor = self.classifier(self._features(x)[0])
-        return logits
-
-    def forward_with_auxiliary(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The logits and those of the auxiliary head, each (batch, classes); None where there is no head."""
+    def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
+        """The logits, in both modes; the auxiliary head is run only where it is asked for."""
+        # One entrance for both uses: a compiled module is compiled where it is called, not in its other methods.
         last, inner = self._features(x)
-        return self.classifier(last), None if self.auxiliary_head is None else self.auxiliary_head(inner)
+        logits: Tensor = self.classifier(last)
+        if not auxiliary:
+            return logits
+        return logits, None if self.auxiliary_head is None else self.auxiliary_head(inner)
 
     def _features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The outputs of the last cell and of the cell that carries the auxiliary head."""

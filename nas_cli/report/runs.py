@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_cli.errors import InputError
+from nas_cli.report.options import read_config
 
 RESULT, CONFIG = "result.json", "config.yaml"
 
@@ -25,6 +26,7 @@ class Run:
         finished: whether there is a result; of an unfinished run only the names and the seed are known.
         command: ``search`` or ``evaluate``.
         strategy, space, dataset, estimator: the names of the parts, None where there is none.
+        evaluation: the name of the recipe.
         seed: of the run.
         architecture: of an evaluation, what was evaluated: its published name, else eight letters made from it.
         score_name: what `score` is, e.g. ``valid_accuracy``.
@@ -33,6 +35,7 @@ class Run:
         evaluations: how many candidates were judged.
         wall_seconds: how long it took.
         result: all of `result.json`, as plain data; empty for an unfinished run.
+        config: all of `config.yaml`, as plain data with its interpolations unresolved; None where there is none.
     """
 
     folder: Path
@@ -42,6 +45,7 @@ class Run:
     space: str | None = None
     dataset: str | None = None
     estimator: str | None = None
+    evaluation: str | None = None
     seed: int | None = None
     architecture: str | None = None
     score_name: str | None = None
@@ -50,6 +54,7 @@ class Run:
     evaluations: float | None = None
     wall_seconds: float | None = None
     result: dict[str, Any] = field(default_factory=dict)
+    config: dict[Any, Any] | None = None
 
 
 def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run]:
@@ -60,7 +65,7 @@ def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run]:
             further.
 
     Raises:
-        InputError: a path that does not exist or holds no run, or a damaged `result.json`.
+        InputError: a path that does not exist or holds no run, or a damaged `result.json` or `config.yaml`.
     """
     folders: dict[Path, Path] = {}
     for path in map(Path, paths):
@@ -93,8 +98,9 @@ def _natural(name: str) -> tuple[bool, int, str]:
 def read_run(folder: Path) -> Run:
     """The run in a folder. Raises `InputError` if its result or config is damaged."""
     path = folder / RESULT
+    config = read_config(folder / CONFIG)
     if not path.exists():
-        return _unfinished(folder)
+        return _unfinished(folder, config)
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -116,6 +122,7 @@ def read_run(folder: Path) -> Run:
         space=_name(path, data, "space"),
         dataset=_name(path, data, "dataset"),
         estimator=_name(path, data, "estimator"),
+        evaluation=_name(path, data, "evaluation"),
         seed=None if seed is None else int(seed),
         architecture=_architecture_name(path, best.get("architecture")) if command == "evaluate" else None,
         score_name=_name(path, data, "score"),
@@ -124,13 +131,13 @@ def read_run(folder: Path) -> Run:
         evaluations=_number(path, "evaluations", data.get("evaluations")),
         wall_seconds=_number(path, "wall_seconds", data.get("wall_seconds")),
         result=data,
+        config=config,
     )
 
 
 def _command(path: Path, data: Mapping[Any, Any]) -> str:
-    """``search`` or ``evaluate``, of a result or a config, where a search is called by its command, ``run``."""
-    name = _name(path, data, "command")
-    return "search" if name in (None, "run") else str(name)
+    """``search`` or ``evaluate``, of a result or a config; one that does not say is a search's."""
+    return _name(path, data, "command") or "search"
 
 
 def _name(path: Path, data: Mapping[Any, Any], key: str) -> str | None:
@@ -166,20 +173,10 @@ def _architecture_name(path: Path, data: Any) -> str | None:
     return hashlib.sha256(json.dumps(architecture.to_json()).encode()).hexdigest()[:8]
 
 
-def _unfinished(folder: Path) -> Run:
-    # Imported here, as most folders have a result: the command must start fast.
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-    from yaml import YAMLError
-
+def _unfinished(folder: Path, config: dict[Any, Any] | None) -> Run:
     path = folder / CONFIG
-    try:
-        # Not resolved: an interpolation would call resolvers.
-        config = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (OSError, ValueError, YAMLError, OmegaConfBaseException) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({_one_line(error)})") from None
-    names = config.get("names") or {} if isinstance(config, dict) else None
-    if not isinstance(config, dict) or not isinstance(names, dict):
+    names = (config or {}).get("names") or {}
+    if config is None or not isinstance(names, dict):
         raise InputError(f"{path}: must hold a configuration whose 'names' say what was chosen")
     seed, architecture = config.get("seed"), config.get("architecture")
     return Run(
@@ -190,8 +187,10 @@ def _unfinished(folder: Path) -> Run:
         space=_name(path, names, "space"),
         dataset=_name(path, names, "dataset"),
         estimator=_name(path, names, "estimator"),
+        evaluation=_name(path, names, "evaluation"),
         seed=seed if type(seed) is int else None,
         architecture=architecture if isinstance(architecture, str) else None,
+        config=config,
     )
 
 

@@ -6,53 +6,47 @@ import csv
 import math
 import shutil
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+from nas_cli.report.grouping import NAMES, group_runs
 from nas_cli.report.runs import Run
 
 Row = dict[str, Any]
-IDENTITY = ("command", "strategy", "space", "dataset", "estimator", "architecture")
+IDENTITY = (*NAMES, "evaluation", "options")
 MISSING = "–"
+INDENT = "    "
 # Where the output is no terminal, e.g. a pipe.
 WIDTH_ELSEWHERE = 160
 
 
 def data_for_summary(runs: Sequence[Run]) -> list[Row]:
-    """One row for all runs of one command, strategy, space, data set and estimator, which differ in their seeds.
-
-    Evaluations that belong to no strategy are told apart by what was evaluated.
+    """One row for all runs that differ in nothing but their seeds and hardware, see `grouping`.
 
     Returns:
-        Rows in the order in which their first runs stand, each with the names above, the seeds' number, the number of
-        finished `runs` and of `unfinished` ones, the name of the score (None where the runs differ in it), and
-        `score`, every metric that all finished runs of the row share, `evaluations` and `seconds` as
-        ``x_mean`` and ``x_std``: the mean over the finished runs and the sample standard deviation (divisor n-1; None
-        for one run). Both are None where a finished run has no finite value. Errors and accuracies are fractions.
+        Rows in the order in which their first runs stand, each with what tells the group from the others, the seeds'
+        number, the number of finished `runs` and of `unfinished` ones, the name of the score (None where the runs
+        differ in it), and `score`, every metric that all finished runs of the row share, `evaluations` and `seconds`
+        as ``x_mean`` and ``x_std``: the mean over the finished runs and the sample standard deviation (divisor n-1;
+        None for one run). Both are None where a finished run has no finite value. Errors and accuracies are fractions.
     """
-    groups: dict[tuple[str | None, ...], list[Run]] = {}
-    for run in runs:
-        groups.setdefault(_identity(run), []).append(run)
-    return [_row(identity, members) for identity, members in groups.items()]
+    return [_row(group.shown, group.runs) for group in group_runs(runs)]
 
 
 def data_for_each(runs: Sequence[Run]) -> list[Row]:
     """A row like those of `data_for_summary` for each run alone, with its `seed` and its `folder` besides."""
-    return [_row(_identity(run), [run]) | {"seed": run.seed, "folder": str(run.folder)} for run in runs]
+    shown = {id(run): group.shown for group in group_runs(runs) for run in group.runs}
+    return [_row(shown[id(run)], [run]) | {"seed": run.seed, "folder": str(run.folder)} for run in runs]
 
 
-def _identity(run: Run) -> tuple[str | None, ...]:
-    architecture = run.architecture if run.strategy is None else None
-    return (run.command, run.strategy, run.space, run.dataset, run.estimator, architecture)
-
-
-def _row(identity: tuple[str | None, ...], runs: Sequence[Run]) -> Row:
+def _row(shown: Mapping[str, str | None], runs: Sequence[Run]) -> Row:
     finished = [run for run in runs if run.finished]
-    row: Row = dict(zip(IDENTITY, identity, strict=True))
+    row: Row = dict(shown)
     row["seeds"] = len({run.seed for run in finished})
     row["runs"] = len(finished)
     row["unfinished"] = len(runs) - len(finished)
@@ -118,7 +112,7 @@ def draw_summary(rows: Sequence[Row]) -> str:
     """The rows as a table for the terminal, no wider than it: errors and accuracies in percent, mean ± deviation.
 
     Where it would be too wide, names that are the same in all rows go into a line above it, then columns are left out
-    from the right, and a line below says which.
+    from the right, and a line below says which; options move below their rows.
     """
     width = shutil.get_terminal_size((WIDTH_ELSEWHERE, 24)).columns
     columns, heading = [column for column in _columns(rows) if not column.empty], ""
@@ -133,7 +127,12 @@ def draw_summary(rows: Sequence[Row]) -> str:
     lines = [heading, ""] if heading else []
     lines.append(_line(columns, [column.title for column in columns]))
     lines.append("  ".join("─" * column.width for column in columns))
-    lines.extend(_line(columns, [column.cells[index] for column in columns]) for index in range(len(rows)))
+    below = "options" in left_out
+    for index, row in enumerate(rows):
+        lines.append(_line(columns, [column.cells[index] for column in columns]))
+        if below and row["options"]:
+            lines += textwrap.wrap(row["options"], width, initial_indent=INDENT, subsequent_indent=INDENT)
+    left_out = [title for title in left_out if title != "options"]
     if any(row["runs"] > 1 for row in rows):
         lines += ["", "mean ± sample standard deviation over the finished runs"]
     if left_out:
@@ -146,7 +145,12 @@ def _columns(rows: Sequence[Row]) -> list[_Column]:
         values = [cell(row) for row in rows]
         return _Column(title, tuple(MISSING if value is None else str(value) for value in values), number, optional)
 
-    columns = [column(name, itemgetter(name), number=False) for name in IDENTITY]
+    # Options are the last to be left out; they then stand below their rows, which would look alike without them.
+    columns = [
+        column(name, itemgetter(name), number=False, optional=name == "options")
+        for name in IDENTITY
+        if all(name in row for row in rows)
+    ]
     if any("folder" in row for row in rows):
         columns.append(column("seed", lambda row: row["seed"]))
         columns.append(column("state", lambda row: "unfinished" if row["unfinished"] else "", number=False))

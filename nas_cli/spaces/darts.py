@@ -125,7 +125,12 @@ class DartsSpace(SupernetSpace):
         """
         genotype = Genotype.from_architecture(architecture)
         return CellNetwork(
-            genotype, input_shape, classes, channels or self.channels, cells or self.cells, auxiliary=auxiliary
+            genotype,
+            input_shape,
+            classes,
+            self.channels if channels is None else channels,
+            self.cells if cells is None else cells,
+            auxiliary=auxiliary,
         )
 
     def supernet(self, input_shape: tuple[int, int, int], classes: int, fan_out: FanOutFactory) -> Supernet:

@@ -144,3 +144,16 @@ def test_options_too_large_for_the_images_are_refused() -> None:
         Augmentation(crop_padding=6).geometric(images, seeded())
     with pytest.raises(InputError, match=r"cutout=7: .*8x6"):
         Augmentation(cutout=7).erase(images, seeded())
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "told"),
+    [
+        (Augmentation(crop_padding=6), r"augmentation\.crop_padding=6: must be below the image side 6 .*8x6"),
+        (Augmentation(cutout=7), r"augmentation\.cutout=7: must be at most the image side 6 .*8x6"),
+    ],
+)
+def test_sizes_are_checked_without_images(augmentation: Augmentation, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        augmentation.check((1, 8, 6))
+    augmentation.check((1, 8, 7))

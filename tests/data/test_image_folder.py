@@ -172,12 +172,6 @@ def test_test_classes_must_be_the_training_classes(changed: str, tmp_path: Path)
         ImageFolder("mine", root=str(tmp_path)).train()
 
 
-def test_one_picture_cannot_be_split(tmp_path: Path) -> None:
-    fill(tmp_path, {"apple": 1})
-    with pytest.raises(InputError, match="one picture"):
-        ImageFolder("mine", root=str(tmp_path)).train()
-
-
 def test_two_pictures_leave_one_for_each_part(tmp_path: Path) -> None:
     fill(tmp_path, {"apple": 1, "bee": 1})
     for fraction in (0.01, 0.99):
@@ -212,3 +206,10 @@ def test_a_truncated_picture_is_one_line_with_its_name(memory_mb: int, tmp_path:
 def test_options_out_of_range_are_refused(option: str, value: float) -> None:
     with pytest.raises(InputError, match=rf"dataset\.{option}={value}: must be"):
         ImageFolder("mine", **{option: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("inner", ["", "train"])
+def test_one_class_is_refused(tmp_path: Path, inner: str) -> None:
+    fill(tmp_path / inner, {"apple": 4})
+    with pytest.raises(InputError, match=r"dataset mine: .* has one class folder, apple; at least 2 are needed"):
+        ImageFolder("mine", root=str(tmp_path)).train()

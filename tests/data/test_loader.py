@@ -147,3 +147,18 @@ def test_on_a_gpu_the_pixels_cross_once_and_resume_is_exact() -> None:
     assert torch.equal(expected[0], got[0])
     assert torch.equal(expected[1], got[1])
     assert len(source._copies) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "batch_size", "batches"),
+    [(9, 4, [4, 4]), (10, 4, [4, 4, 2]), (8, 4, [4, 4]), (1, 4, [1]), (3, 4, [3]), (3, 1, [1, 1, 1])],
+)
+def test_a_last_batch_of_one_image_is_left_out(count: int, batch_size: int, batches: list[int]) -> None:
+    loader = Loader(source_of(count), batch_size, 0, CPU)
+    assert len(loader) == len(batches)
+    seen = set()
+    for _ in range(20):
+        epoch = [loader.next()[1] for _ in batches]
+        assert [len(labels) for labels in epoch] == batches
+        seen |= set(torch.cat(epoch).tolist())
+    assert len(seen) == count  # another image is left out in each epoch

@@ -171,3 +171,10 @@ def test_ranges(option: str, bad: float) -> None:
 def test_a_space_without_a_supernet_is_refused() -> None:
     with pytest.raises(CombinationError, match="space=branin has no supernet"):
         SharedWeights(Branin("branin"), MadeUp(), CPU, 0)
+
+
+def test_augmentation_that_does_not_fit_is_refused_before_data_is_read() -> None:
+    dataset = MadeUp(augmentation=Augmentation(cutout=9))
+    with pytest.raises(InputError, match=r"augmentation\.cutout=9: must be at most the image side 8"):
+        shared(dataset)
+    assert dataset.reads == {"train": 0, "test": 0}

@@ -7,9 +7,11 @@ import torch
 from made_up import CPU, MadeUp, architecture, space
 
 from nas_cli.architecture import Architecture
+from nas_cli.data.augmentation import Augmentation
 from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.estimators.train import Train
 from nas_cli.spaces.functions import Branin
+from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.training import Recipe
 
 RECIPE = Recipe(epochs=2, batch_size=16)
@@ -75,3 +77,12 @@ def test_ranges_and_combinations() -> None:
             estimator(split=split)
     with pytest.raises(CombinationError, match="space=branin with estimator=train: makes no networks"):
         Train(Branin("branin"), MadeUp(), CPU, 0, RECIPE)
+
+
+def test_what_does_not_fit_is_refused_before_data_is_read() -> None:
+    with pytest.raises(CombinationError, match=r"^estimator\.recipe\.auxiliary_weight=0\.4: .* have no auxiliary head"):
+        Train(NasBench201("nasbench201"), MadeUp(), CPU, 0, Recipe(auxiliary_weight=0.4))
+    dataset = MadeUp(augmentation=Augmentation(crop_padding=8))
+    with pytest.raises(InputError, match=r"augmentation\.crop_padding=8: must be below the image side 8"):
+        estimator(dataset).measure(architecture())
+    assert dataset.reads == {"train": 0, "test": 0}

@@ -63,7 +63,7 @@ def test_auxiliary_head_strides_by_the_side_it_finds(side: int, stride: int) -> 
     built = network("darts_v2", side)
     assert built.auxiliary_head is not None
     assert [layer.stride for layer in built.auxiliary_head if isinstance(layer, nn.AvgPool2d)] == [stride]
-    logits, auxiliary = built.forward_with_auxiliary(torch.randn(2, 3, side, side))
+    logits, auxiliary = built(torch.randn(2, 3, side, side), auxiliary=True)
     assert auxiliary is not None
     assert logits.shape == auxiliary.shape == (2, 10)
 
@@ -71,14 +71,14 @@ def test_auxiliary_head_strides_by_the_side_it_finds(side: int, stride: int) -> 
 def test_no_auxiliary_head_on_small_maps_or_unasked() -> None:
     for built in (network("darts_v2", side=8), network("darts_v2", auxiliary=False)):
         assert built.auxiliary_head is None
-        assert built.forward_with_auxiliary(torch.randn(2, 3, 8, 8))[1] is None
+        assert built(torch.randn(2, 3, 8, 8), auxiliary=True)[1] is None
 
 
 def test_auxiliary_head_sees_the_cell_at_two_thirds() -> None:
     built = network("darts_v2", cells=5).eval()
     seen: list[torch.Tensor] = []
     built.cells[3].register_forward_hook(lambda module, args, output: seen.append(output))
-    logits, auxiliary = built.forward_with_auxiliary(torch.randn(2, 3, 32, 32))
+    logits, auxiliary = built(torch.randn(2, 3, 32, 32), auxiliary=True)
     assert built.auxiliary_head is not None
     assert auxiliary is not None
     assert torch.equal(auxiliary, built.auxiliary_head(seen[0]))
@@ -95,7 +95,7 @@ def test_forward_gives_the_plain_logits_and_leaves_the_head_alone(training: bool
     logits = built(x)
     assert isinstance(logits, torch.Tensor)
     assert not calls
-    assert torch.equal(logits, built.forward_with_auxiliary(x)[0])
+    assert torch.equal(logits, built(x, auxiliary=True)[0])
     assert calls == [1]
 
 
@@ -104,7 +104,7 @@ def test_forward_and_backward_of_every_published_cell(name: str) -> None:
     built = network(name, cells=4)
     with seeded(1):
         set_drop_path(built, 0.2)
-        logits, auxiliary = built.forward_with_auxiliary(torch.randn(4, 3, 32, 32))
+        logits, auxiliary = built(torch.randn(4, 3, 32, 32), auxiliary=True)
         assert auxiliary is not None
         (logits.sum() + 0.4 * auxiliary.sum()).backward()
     assert logits.isfinite().all()
@@ -127,7 +127,7 @@ def test_short_stacks_run_on_small_images(cells: int, side: int) -> None:
 def test_images_need_not_be_square() -> None:
     with seeded(0):
         built = CellNetwork(genotype("darts_v2"), (1, 32, 28), 5, 4, 3, auxiliary=True)
-    logits, auxiliary = built.forward_with_auxiliary(torch.randn(2, 1, 32, 28))
+    logits, auxiliary = built(torch.randn(2, 1, 32, 28), auxiliary=True)
     assert auxiliary is not None
     assert logits.shape == auxiliary.shape == (2, 5)
 

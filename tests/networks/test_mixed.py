@@ -45,7 +45,10 @@ LISTS = {
         ("sep_conv_7x7", "max_pool_3x3"),
     ],
     "no pooling": [("sep_conv_3x3", "none")],
-    "others": [("conv_7x1_1x7", "nor_conv_3x3", "test_mixed.Doubler"), ("test_mixed.Doubler", "none", "conv_7x1_1x7")],
+    "others": [
+        ("conv_7x1_1x7", "nor_conv_3x3", f"{__name__}.Doubler"),
+        (f"{__name__}.Doubler", "none", "conv_7x1_1x7"),
+    ],
 }
 
 
@@ -170,7 +173,7 @@ def test_merged_layers_begin_as_separate_ones() -> None:
 
 
 def test_a_user_convolution_is_not_mistaken_for_ours() -> None:
-    assert not can_merge("test_mixed.Doubler", 1)
+    assert not can_merge(f"{__name__}.Doubler", 1)
     with pytest.raises(InputError, match="sep_conv_3x3"):
         FanOut([("sep_conv_3x4",)], CHANNELS, 1)
 

@@ -56,13 +56,6 @@ def test_an_unfinished_evaluation_is_known_by_what_it_evaluates(tmp_path: Path) 
     assert (run.command, run.architecture) == ("evaluate", "darts_v2")
 
 
-def test_a_search_is_called_the_same_by_its_command(tmp_path: Path) -> None:
-    write_run(tmp_path / "0", command="run")
-    write_run(tmp_path / "1", command="search")
-    write_unfinished(tmp_path / "2", more="command: run\n")
-    assert [run.command for run in find_runs([tmp_path])] == ["search"] * 3
-
-
 def test_an_interpolation_is_not_resolved(tmp_path: Path) -> None:
     (run,) = find_runs([write_unfinished(tmp_path, more="secret: ${oc.env:HOME}\nbroken: ${nowhere}\n")])
     assert run.strategy == "random"

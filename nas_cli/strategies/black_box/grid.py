@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +24,11 @@ class Grid(Strategy):
     """
 
     def __init__(self, space: Space, evaluations: int | None = None, levels: int = 5) -> None:
-        super().__init__(evaluations)
         require(levels >= 2, f"levels must be at least 2, not {levels}")
-        self.space = space
         self.axes = [decision.grid(levels) for decision in space.decisions]
+        size = math.prod(len(axis) for axis in self.axes)
+        super().__init__(size if evaluations is None else min(evaluations, size))
+        self.space = space
         self.asked = 0
 
     def ask(self, count: int, pending: Sequence[Candidate]) -> Sequence[Candidate]:

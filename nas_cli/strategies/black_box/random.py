@@ -20,7 +20,7 @@ class Random(Strategy):
     Reference: Bergstra & Bengio, Random search for hyper-parameter optimization, JMLR 13, 2012.
     """
 
-    def __init__(self, space: Space, seed: int, evaluations: int | None = 100) -> None:
+    def __init__(self, space: Space, seed: int, evaluations: int = 100) -> None:
         super().__init__(evaluations)
         self.space = space
         self.seed = seed

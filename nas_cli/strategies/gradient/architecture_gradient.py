@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
@@ -62,7 +63,8 @@ class SecondOrder(ArchitectureGradient):
         product: how the product with the mixed second derivative is had: ``finite_difference`` (eq. 8, as published)
             or ``exact``, by differentiating through the step. The two agree on smooth networks only: finite
             differences see the kinks of ReLU and max-pooling, exact derivatives do not.
-        epsilon: the finite difference moves the weights by this much in norm. Paper: 0.01.
+        epsilon: the finite difference moves the weights by this much in norm. Paper: 0.01. Its two losses are computed
+            in float32 whatever the run's precision.
     """
 
     def __init__(
@@ -81,10 +83,10 @@ class SecondOrder(ArchitectureGradient):
         # The weights are never touched, and the running statistics that these forward passes move are a copy's.
         buffers = {name: buffer.clone() for name, buffer in shared.network.named_buffers()}
 
-        def loss(values: Sequence[Tensor], batch: Batch) -> Tensor:
+        def loss(values: Sequence[Tensor], batch: Batch, full_precision: bool = False) -> Tensor:
             images, labels = batch
             call = (images, mixing.weights(parameters))
-            with shared.hardware.autocast():
+            with nullcontext() if full_precision else shared.hardware.autocast():
                 logits = functional_call(shared.network, {**dict(zip(names, values, strict=True)), **buffers}, call)
             found = shared.loss(logits, labels)
             check_finite(found, "a loss of the architecture step")
@@ -99,9 +101,13 @@ class SecondOrder(ArchitectureGradient):
         ahead = [value.detach().requires_grad_() for value in ahead]
         *direct, direction = _split(torch.autograd.grad(loss(ahead, held_out), [*alphas, *ahead]), len(alphas))
         norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(direction)))
+        if norm == 0:  # then so is the product, and there is no direction to move in
+            return direct
         step = self.epsilon / norm
+        # Spread over all weights, epsilon is below the resolution of bfloat16.
         plus, minus = (
-            torch.autograd.grad(loss(_moved(weights, direction, sign * step), train), alphas) for sign in (1, -1)
+            torch.autograd.grad(loss(_moved(weights, direction, sign * step), train, full_precision=True), alphas)
+            for sign in (1, -1)
         )
         rate = shared.optimizer.param_groups[0]["lr"]
         return [g - rate * (p - m) / (2 * step) for g, p, m in zip(direct, plus, minus, strict=True)]

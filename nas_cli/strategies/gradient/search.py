@@ -72,6 +72,7 @@ class GradientSearch(Search):
         self._tally = Tally()
         self._last: dict[str, Any] = {}
         self._trial: Trial | None = None
+        self._spent = 0.0  # seconds, over all sittings
 
     def _begin(self) -> torch.optim.Adam:
         """Read the data and make supernet and parameters, once; nothing before the first step needs them."""
@@ -107,6 +108,8 @@ class GradientSearch(Search):
         metrics = None
         if self._steps < self.total:
             metrics = self._train_step(optimizer)
+        finished = time.time()
+        self._spent += finished - began
         if self._steps < self.total:
             return Step(metrics=metrics, figures=self._figures())
         trial = Trial(
@@ -114,9 +117,10 @@ class GradientSearch(Search):
             architecture=Architecture.from_json(self._last["architecture"]),
             score=self._last["valid_accuracy"],
             metrics={name: value for name, value in self._last.items() if name != "architecture"},
+            cost_seconds=self._spent,
             budget=self.epochs,
-            started=began,
-            finished=time.time(),
+            started=finished - self._spent,  # as if it had been done in one sitting
+            finished=finished,
         )
         return Step(trials=(trial,), metrics=metrics, figures=self._figures())
 
@@ -187,6 +191,7 @@ class GradientSearch(Search):
             "tally": vars(self._tally).copy(),
             "last": self._last,
             "trial": self._trial and self._trial.to_json(),
+            "spent": self._spent,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -200,6 +205,7 @@ class GradientSearch(Search):
         self._tally = Tally(**state["tally"])
         self._last = state["last"]
         self._trial = state["trial"] and Trial.from_json(state["trial"])
+        self._spent = state["spent"]
 
 
 def entropy(probabilities: Tensor) -> float:

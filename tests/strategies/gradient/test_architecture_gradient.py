@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from nas_cli.errors import DivergedError, InputError
 from nas_cli.estimators.shared_weights import SharedWeights
+from nas_cli.hardware import Hardware
 from nas_cli.seeding import seeded
 from nas_cli.strategies.gradient.architecture_gradient import FirstOrder, SecondOrder, look_ahead
 from nas_cli.strategies.gradient.mixing import Softmax
@@ -180,3 +181,34 @@ def test_a_loss_that_is_not_finite_is_told(method: FirstOrder | SecondOrder) -> 
 def test_epsilon_must_be_positive() -> None:
     with pytest.raises(InputError, match="epsilon must be above 0, not 0"):
         SecondOrder(epsilon=0)
+
+
+def test_a_direction_of_zero_leaves_the_direct_gradient() -> None:
+    class Flat(Toy):
+        """The validation loss does not depend on the weight."""
+
+        def forward(self, images: Tensor, weights: dict[str, Tensor]) -> Tensor:
+            return torch.stack([0 * self.w, weights["a"]])
+
+    shared = toy(-2.0, 0.1)
+    shared.network = Flat(-2.0)  # type: ignore[misc]
+    shared.optimizer = torch.optim.SGD(shared.network.parameters(), lr=0.1)  # type: ignore[misc]
+    alpha = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    assert toy_gradient(SecondOrder(), shared, alpha) == -2.0  # of 0 - 2 a + 1
+
+
+def test_finite_differences_are_taken_in_full_precision() -> None:
+    seen: list[bool] = []
+
+    class Watched(Toy):
+        def forward(self, images: Tensor, weights: dict[str, Tensor]) -> Tensor:
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return super().forward(images, weights)
+
+    shared = toy(-2.0, 0.1)
+    shared.network = Watched(-2.0)  # type: ignore[misc]
+    shared.optimizer = torch.optim.SGD(shared.network.parameters(), lr=0.1)  # type: ignore[misc]
+    shared.hardware = Hardware("cpu", precision="bf16")
+    alpha = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    toy_gradient(SecondOrder(), shared, alpha)
+    assert seen == [True, True, False, False]  # the coming weight step, the look ahead, and the two differences

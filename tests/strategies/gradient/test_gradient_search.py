@@ -17,6 +17,7 @@ from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.estimators.table import Table
 from nas_cli.journal import Trial
 from nas_cli.networks.genotype import Genotype
+from nas_cli.strategies.gradient import search as search_module
 from nas_cli.strategies.gradient.architecture_gradient import ArchitectureGradient, FirstOrder
 from nas_cli.strategies.gradient.derivation import TopK
 from nas_cli.strategies.gradient.mixing import Softmax
@@ -215,3 +216,28 @@ def test_an_estimator_without_shared_weights_is_refused() -> None:
     table = Table(NasBench201("nasbench201"), Cifar10("cifar10"))
     with pytest.raises(CombinationError, match="only estimator=shared_weights has, not Table"):
         GradientSearch(table, 0, Softmax(), FirstOrder(), TopK())
+
+
+class Clock:
+    """Two seconds pass from one look to the next."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def time(self) -> float:
+        self.now += 2.0
+        return self.now
+
+
+def test_seconds_are_those_of_all_sittings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search_module, "time", Clock(1000.0))
+    first = search()
+    first.step()
+    state = copy.deepcopy(first.state_dict())
+    monkeypatch.setattr(search_module, "time", Clock(9000.0))
+    second = search()
+    second.load_state_dict(state)
+    _, (trial,) = finish(second)
+    assert trial.cost_seconds == 2.0 * EPOCHS * STEPS
+    assert trial.started == trial.finished - trial.cost_seconds
+    assert trial.finished == 9000.0 + 2 * 2.0 * (EPOCHS * STEPS - 1)
