@@ -49,7 +49,9 @@ class Hardware:
         if self.deterministic and self.device.type == "cuda":
             # Without it cuBLAS refuses to be deterministic; it is read when cuBLAS starts.
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(self.deterministic)
+        # Only where it changes something: the call imports torch's compiler, which takes seconds.
+        if torch.are_deterministic_algorithms_enabled() != self.deterministic:
+            torch.use_deterministic_algorithms(self.deterministic)
 
     def place(self, network: M) -> M:
         """A network on the device, in the memory layout that convolutions are fastest in, compiled if wished."""
