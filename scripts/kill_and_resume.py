@@ -19,16 +19,26 @@ import time
 from pathlib import Path
 
 RUNS = {
-    "darts": ["strategy=darts", "strategy.epochs=2", "space.channels=4", "space.cells=3", "checkpoint_seconds=0.5"],
+    "darts": [
+        "strategy=darts",
+        "strategy.epochs=3",
+        "estimator.batch_size=100",
+        "space.channels=2",
+        "space.cells=3",
+        "space.nodes=2",
+        "checkpoint_seconds=0.5",
+    ],
     "random": [
         "strategy=random",
         "space=darts",
         "dataset=digits",
         "estimator=train",
         "estimator.recipe.epochs=1",
-        "space.channels=4",
+        "estimator.recipe.batch_size=100",
+        "space.channels=2",
         "space.cells=3",
-        "strategy.evaluations=8",
+        "space.nodes=2",
+        "strategy.evaluations=12",
         "checkpoint_seconds=0.5",
     ],
 }

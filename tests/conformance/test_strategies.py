@@ -240,7 +240,7 @@ def tensors(state: Any, prefix: str = "") -> dict[str, Any]:
     if isinstance(state, dict):
         found: dict[str, Any] = {}
         for key, value in state.items():
-            if key not in ("started", "finished"):
+            if key not in ("started", "finished", "cost_seconds", "spent"):
                 found |= tensors(value, f"{prefix}/{key}")
         return found
     if isinstance(state, list | tuple):
