@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from nas_cli.errors import require
 
+#: The operation that outputs zeros: it competes for the weight of an edge and is never part of a cell.
+NONE = "none"
 #: A derived cell: for each inner node its pairs (operation, source).
 Nodes = tuple[tuple[tuple[str, int], ...], ...]
 

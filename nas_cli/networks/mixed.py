@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas_cli.networks.choices import NONE
 from nas_cli.networks.operations import OPERATIONS, make_operation
 
-NONE = "none"
 POOLS = ("max_pool_3x3", "avg_pool_3x3")
 #: Up to so many numbers (batch * channels * height * width) at a node, a convolution on a CPU costs its call more than
 #: its arithmetic. Above, separate calls are as fast, and the copies that one call needs would cost memory.

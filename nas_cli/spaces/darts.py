@@ -14,7 +14,7 @@ from torch import nn
 from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import InputError, require
 from nas_cli.networks.cell_network import CellNetwork
-from nas_cli.networks.choices import CellChoices, Choices, Nodes, all_pairs
+from nas_cli.networks.choices import NONE, CellChoices, Choices, Nodes, all_pairs
 from nas_cli.networks.genotype import INPUTS, Cell, Genotype
 from nas_cli.networks.operations import make_operation
 from nas_cli.networks.supernet import FanOutFactory, Supernet
@@ -22,7 +22,6 @@ from nas_cli.seeding import seeded
 from nas_cli.spaces.base import Categorical, Decision, SupernetSpace
 
 CELLS = ("normal", "reduce")
-NONE = "none"
 
 
 class DartsSpace(SupernetSpace):

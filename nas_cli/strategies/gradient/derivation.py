@@ -7,9 +7,7 @@ from abc import ABC, abstractmethod
 from torch import Tensor
 
 from nas_cli.errors import require
-from nas_cli.networks.choices import Choices, Nodes
-
-NONE = "none"
+from nas_cli.networks.choices import NONE, Choices, Nodes
 
 
 class Derivation(ABC):
