@@ -14,7 +14,7 @@ run: .venv/installed ## the main job: a DARTS search on the embedded digits
 	$(BIN)/nas-run
 
 test: .venv/installed ## the default tests, under ten minutes on two cores
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: .venv/installed ## the rest: minutes, or data beyond the embedded sets
 	$(BIN)/python -m pytest -m slow
@@ -27,6 +27,9 @@ lint: .venv/installed
 bench: .venv/installed ## our supernet against a textbook one, in one run
 	$(BIN)/python scripts/bench/supernet.py
 	$(BIN)/python scripts/bench/startup.py
+
+table-%: .venv/installed ## a paper's table, e.g. make table-darts-cifar10 SCALE=small
+	$(BIN)/nas-table $* scale=$(or $(SCALE),smoke)
 
 kill-test: .venv/installed ## kill -9 at ten random moments of a darts and of a random run, resume, compare
 	$(BIN)/python scripts/kill_and_resume.py

@@ -89,18 +89,35 @@ def check(config: Any, key: str, expected: Any = object, given: Mapping[str, Any
 
 def _construct(config: Mapping[str, Any], key: str, given: Mapping[str, Any]) -> Any:
     made = resolve(config["_target_"])
-    options = {
-        name: _construct(value, f"{key}.{name}", {}) if isinstance(value, Mapping) and "_target_" in value else value
-        for name, value in config.items()
-        if not name.startswith("_")
-    }
+    options = {name: _made(value, f"{key}.{name}") for name, value in config.items() if not name.startswith("_")}
     wanted = {name: value for name, value in given.items() if name in inspect.signature(made).parameters}
+    hints = _hints(made)
+    for name, value in wanted.items():
+        classes = _classes(hints.get(name, object))
+        if classes and not isinstance(value, classes):
+            found, needed = type(value).__name__, _wanted(hints[name])
+            raise CombinationError(
+                f"{name}={getattr(value, 'name', found)}: {key} ({made.__name__}) takes {needed}, not {found}"
+            )
     try:
         return made(**wanted, **options)
     except CombinationError:
         raise
     except InputError as error:
         raise InputError(f"{key}: {error}") from None
+
+
+def _made(value: Any, key: str) -> Any:
+    """An option: a part constructed, parts by name each constructed (null is none of them), or the plain value."""
+    if _is_part(value):
+        return _construct(value, key, {})
+    if isinstance(value, Mapping) and any(_is_part(item) for item in value.values()):
+        return {name: _construct(item, f"{key}.{name}", {}) for name, item in value.items() if item is not None}
+    return value
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, Mapping) and "_target_" in value
 
 
 def _hints(made: type) -> dict[str, Any]:
@@ -112,9 +129,23 @@ def _hints(made: type) -> dict[str, Any]:
 
 
 def _check_value(value: Any, key: str, hint: Any) -> list[str]:
-    if isinstance(value, Mapping) and "_target_" in value:
+    if _is_part(value):
         return check(value, key, hint)
+    named = _named(hint)
+    if named is not None and isinstance(value, Mapping):
+        return [
+            fault for name, item in value.items() if item is not None for fault in check(item, f"{key}.{name}", named)
+        ]
     return [] if accepts(hint, value) else [f"{key}={value}: must be {describe(hint)}"]
+
+
+def _named(hint: Any) -> Any:
+    """What the values of a mapping must be, for a type hint that allows a mapping from names to parts."""
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        return next((found for option in typing.get_args(hint) if (found := _named(option)) is not None), None)
+    arguments = typing.get_args(hint)
+    is_mapping = inspect.isclass(typing.get_origin(hint)) and issubclass(typing.get_origin(hint), Mapping)
+    return arguments[1] if is_mapping and _classes(arguments[1]) not in ((), (object,)) else None
 
 
 def _wanted(hint: Any) -> str:

@@ -36,8 +36,8 @@ def choices(config_dir: Path | None = None) -> dict[str, list[str]]:
     for root in filter(None, (configs_folder(), config_dir)):
         for file in root.rglob("*.yaml"):
             parts = file.relative_to(root).with_suffix("").parts
-            if len(parts) == 1 or parts[0] == "hydra":
-                continue  # a primary file is no choice
+            if len(parts) == 1 or parts[0] in ("hydra", "table"):
+                continue  # a primary file is no choice, and a table is composed into no run
             # experiment/darts/cifar10 is the experiment `darts/cifar10`; strategy/mixing/softmax belongs to the
             # group `strategy/mixing`.
             depth = 1 if parts[0] == "experiment" else len(parts) - 1
@@ -98,7 +98,9 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
         if key.split(".")[0] == "names":
             faults.append(f"{key}: follows from what is chosen; it cannot be set")
             continue
-        if key in groups:
+        if key in groups and key.split("/")[0] not in (*TOP_LEVEL[primary], "experiment"):
+            faults.append(f"{key}: is of no use here")
+        elif key in groups:
             chosen.append(override)
             faults += _check_choice(key, override, groups[key])
         elif override.package is None and "/" not in key:
@@ -122,7 +124,7 @@ def _references(
     from omegaconf import OmegaConf
 
     alternatives = [
-        [f"{'+' if o.is_add() else ''}{o.key_or_group}={name}" for name in _names(o, groups[o.key_or_group])]
+        [f"{'+' if o.is_add() else ''}{o.key_or_group}={choice}" for choice in _selections(o, groups[o.key_or_group])]
         for o in chosen
         if not o.is_delete()
     ]
@@ -170,16 +172,22 @@ def literal(value: Any) -> str:
     return json.dumps(value)
 
 
-def _names(override: Any, allowed: Sequence[str]) -> list[str]:
-    """The names that a group override chooses: one, or several in a sweep."""
+def _selections(override: Any, allowed: Sequence[str]) -> list[str]:
+    """What a group override chooses, as text: a name or a list of names, or several of these in a sweep."""
     from hydra.core.override_parser.types import Glob
 
-    if isinstance(override.value(), Glob):
-        return [str(name) for name in override.value().filter(list(allowed))]
+    value = override.value()
+    if isinstance(value, Glob):
+        return [str(name) for name in value.filter(list(allowed))]
     if override.is_sweep_override():
         return [str(choice) for choice in override.sweep_string_iterator()]
-    value = override.value()
-    return [str(name) for name in value] if isinstance(value, list) else [str(value)]
+    return [f"[{','.join(map(str, value))}]" if isinstance(value, list) else str(value)]
+
+
+def _names(override: Any, allowed: Sequence[str]) -> list[str]:
+    """All names in what a group override chooses."""
+    selections = _selections(override, allowed)
+    return [name.strip() for text in selections for name in text.strip("[]").split(",") if text != "[]"]
 
 
 def _check_choice(group: str, override: Any, allowed: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a network costs: its parameters, and its multiply-adds for one image."""
+"""What a network costs: its parameters, and its multiply-adds for one image (or one word)."""
 
 from __future__ import annotations
 
@@ -30,16 +30,17 @@ class Cost:
     macs: int
 
 
-def count(build: Callable[[], nn.Module], input_shape: tuple[int, ...]) -> Cost:
+def count(build: Callable[[], nn.Module], input_shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Cost:
     """Count a network without memory for its weights and without data, on torch's meta device.
 
     Args:
         build: makes a fresh network; called once, under the meta device, and its result is left in evaluation mode.
         input_shape: of one input without the batch, e.g. (channels, height, width).
+        dtype: of the input; whole numbers for words.
     """
     with torch.device("meta"):
         network = build().eval()
-        image = torch.empty(1, *input_shape)
+        image = torch.empty(1, *input_shape, dtype=dtype)
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
     auxiliary = sum(size for name, size in sizes.items() if AUXILIARY in name.split("."))
     # A module that placed its weights on a device of its own is counted on the meta device all the same.

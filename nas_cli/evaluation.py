@@ -1,4 +1,4 @@
-"""The evaluation phase: train one architecture from scratch on all training images, then test it once."""
+"""The evaluation phase: train one architecture from scratch on all training data, then test it once."""
 
 from __future__ import annotations
 
@@ -8,61 +8,57 @@ import time
 from functools import cached_property
 from typing import Any
 
-import torch
-
 from nas_cli.architecture import Architecture
-from nas_cli.cost import count
-from nas_cli.data.base import Dataset
-from nas_cli.errors import CombinationError, InputError, NasError
+from nas_cli.errors import InputError, NasError
 from nas_cli.hardware import Hardware
 from nas_cli.journal import Trial
+from nas_cli.recipe import EvaluationRecipe, ResumableTraining
 from nas_cli.runner import Best, Search, Step
-from nas_cli.spaces.base import NetworkSpace, Space
-from nas_cli.training import Recipe, Training
+from nas_cli.spaces.base import Space
 
 log = logging.getLogger(__name__)
+
+#: Prefixes of the metrics that are a result; others (``train_``, ``learning_rate``) tell of the last epoch.
+REPORTED = ("test_", "valid_", "best_")
 
 
 class Evaluation(Search):
     """A search with one candidate: trained step by step, tested after the last one.
 
-    The test images are read once, at the end, so that no choice can lean on them. With no epochs nothing is read at
-    all, and only parameters and multiply-adds are counted.
+    The test data are read once, at the end, so that no choice can lean on them. With no epochs nothing is read at all,
+    and only parameters and multiply-adds are counted.
 
-    Raises `InputError` where the space makes no networks, or none with what the recipe asks for, or the architecture
-    is none of its own.
+    Raises `InputError` where the recipe does not go with the space or the data set, or the architecture is none of the
+    space's.
     """
 
-    score_name = "test_accuracy"
-
     def __init__(
-        self, recipe: Recipe, architecture: Architecture, space: Space, dataset: Dataset, hardware: Hardware, seed: int
+        self,
+        recipe: EvaluationRecipe,
+        architecture: Architecture,
+        space: Space,
+        dataset: Any,
+        hardware: Hardware,
+        seed: int,
     ) -> None:
-        if not isinstance(space, NetworkSpace):
-            raise CombinationError(f"space={space.name}: makes no networks to evaluate")
         if architecture.space != space.name:
             raise InputError(f"the architecture is of space {architecture.space}, not of {space.name}: set space=")
-        recipe.check(space, "evaluation.")
+        recipe.check_parts(space, dataset)
+        self.score_name = recipe.score_name
         self.recipe = recipe
         self.architecture = architecture
-        self.space: NetworkSpace = space
+        self.space = space
         self.dataset = dataset
         self.hardware = hardware
         self.seed = seed
         self._trial: Trial | None = None
         self._spent = 0.0
 
-    def _new_training(self) -> Training:
-        # What does not fit comes to light before any image is read: without memory for its weights a network is cheap.
-        self.recipe.augmentation(self.dataset)
-        with torch.device("meta"):
-            self.recipe.check_paths(self.recipe.build(self.architecture, self.space, self.dataset), self.space)
-        source = self.dataset.train()
-        self.dataset.test()  # a missing test set must not come to light after hours of training
-        return Training(self.recipe, self.architecture, self.space, self.dataset, source, self.hardware, self.seed)
+    def _new_training(self) -> ResumableTraining:
+        return self.recipe.training(self.architecture, self.space, self.dataset, self.hardware, self.seed)
 
     @cached_property
-    def _training(self) -> Training:
+    def _training(self) -> ResumableTraining:
         return self._new_training()
 
     @property
@@ -89,35 +85,29 @@ class Evaluation(Search):
         if not self._training.done:
             self._spent += time.time() - began
             return Step(metrics=metrics, figures=self._training.figures)
-        tested = self._training.test(self.dataset.test()).metrics("test")
+        tested = self._training.tested()
         finished = time.time()
         self._spent += finished - began
         trial = Trial(
             index=0,
             architecture=self.architecture,
-            score=tested["test_accuracy"],
+            score=self.recipe.score(tested),
             metrics={**(metrics or {}), **tested},
             cost_seconds=self._spent,
             budget=self.recipe.epochs,
             started=finished - self._spent,  # as if it had been done in one sitting
             finished=finished,
         )
-        return Step(trials=(trial,), metrics=metrics, figures={"test_accuracy": tested["test_accuracy"]})
+        return Step(trials=(trial,), metrics=metrics, figures=tested)
 
     def tell(self, trial: Trial) -> None:
         self._trial = trial
 
     def best(self) -> Best:
-        shape, classes = self.dataset.input_shape, self.dataset.classes
-        cost = count(lambda: self.recipe.build(self.architecture, self.space, self.dataset), shape)
-        counts: dict[str, float] = {"params": cost.params, "macs": cost.macs}
-        if cost.params_with_auxiliary != cost.params:
-            counts["params_with_auxiliary"] = cost.params_with_auxiliary
-        counts["classes"] = classes
+        counts = self.recipe.counts(self.architecture, self.space, self.dataset)
         if self._trial is None or self._trial.score is None:
             return Best(self.architecture, math.nan, counts)
-        tested = {name: value for name, value in self._trial.metrics.items() if name.startswith("test_")}
-        tested["test_error"] = 1 - self._trial.score
+        tested = {name: value for name, value in self._trial.metrics.items() if name.startswith(REPORTED)}
         return Best(self.architecture, self._trial.score, {**tested, **counts})
 
     def confirm(self, state: dict[str, Any]) -> None:
@@ -126,12 +116,10 @@ class Evaluation(Search):
             return
         again = self._new_training()
         again.load_state_dict(state["training"])
-        accuracy = again.test(self.dataset.test()).metrics("test")["test_accuracy"]
-        if accuracy != self._trial.score:
-            raise NasError(
-                f"the saved network tests at {accuracy}, the trained one at {self._trial.score}: not the same"
-            )
-        log.info("checkpoint reloaded and tested again: the same test accuracy, %.2f %%", 100 * accuracy)
+        score = self.recipe.score(again.tested())
+        if score != self._trial.score:
+            raise NasError(f"the saved network tests at {score}, the trained one at {self._trial.score}: not the same")
+        log.info("checkpoint reloaded and tested again: the same %s, %.6g", self.score_name.replace("_", " "), score)
 
     def state_dict(self) -> dict[str, Any]:
         training = self._training.state_dict() if self.recipe.epochs else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal, TypeVar, cast
 
@@ -74,6 +76,13 @@ class Hardware:
             return f"{torch.cuda.get_device_name(self.device)}, {self.precision}"
         threads = torch.get_num_threads()
         return f"{self.device.type}, {threads} thread{'s' * (threads > 1)}, {self.precision}"
+
+    def peak_memory(self) -> int:
+        """The most bytes so far: of tensors on a GPU, else resident in this process."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else 1024 * peak  # kibibytes on Linux
 
 
 def _device(name: str) -> torch.device:

@@ -16,6 +16,7 @@ from nas_cli.architecture import Architecture
 from nas_cli.build import build, check
 from nas_cli.config import TOP_LEVEL
 from nas_cli.data.base import Dataset
+from nas_cli.data.text import TextDataset
 from nas_cli.errors import CombinationError, InputError, Interrupted, nearest, require
 from nas_cli.estimators.base import Estimator
 from nas_cli.estimators.shared_weights import SharedWeights
@@ -24,14 +25,16 @@ from nas_cli.executors import Executor
 from nas_cli.hardware import Hardware
 from nas_cli.journal import RunFolder
 from nas_cli.progress import Progress, logging_to
+from nas_cli.recipe import EvaluationRecipe
 from nas_cli.report.drawing import draw_cells
+from nas_cli.report.page import write_run_page
 from nas_cli.report.summary import summary
 from nas_cli.runner import Search
 from nas_cli.runner import run as run_search
 from nas_cli.spaces.base import NetworkSpace, Space
+from nas_cli.spaces.language import LanguageSpace
 from nas_cli.strategies.black_box.base import Strategy
 from nas_cli.strategies.black_box.search import BlackBoxSearch
-from nas_cli.training import Recipe
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +42,8 @@ log = logging.getLogger(__name__)
 ROLES: Mapping[str, Any] = {
     "hardware": Hardware,
     "space": Space,
-    "dataset": Dataset,
-    "evaluation": Recipe,
+    "dataset": Dataset | TextDataset,
+    "evaluation": EvaluationRecipe,
     "executor": Executor,
     "estimator": Estimator | SharedWeights,
     "strategy": Strategy | Search,  # one that trains what it judges is a search already
@@ -162,6 +165,7 @@ def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
             },
             "evaluations": search.evaluations,
             "wall_seconds": round(seconds, 3),
+            "peak_memory_bytes": parts.hardware.peak_memory(),
             "device": parts.hardware.description,
             "versions": journal.versions(),
             "git": _git_commit(),
@@ -173,6 +177,7 @@ def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
         journal.write_json(folder.path / "architecture.json", best.architecture.to_json())
         journal.write_json(folder.path / "result.json", data)  # last: it says that the run has finished
         result = read_result(folder.path)
+        _draw_page(folder.path)
         log.info("finished: %s %s", search.score_name, best.score)
     if chatty:
         again = f"nas-evaluate run={folder.path}" if config["command"] == "search" and parts.makes_networks else None
@@ -180,11 +185,20 @@ def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
     return result
 
 
+def _draw_page(folder: Path) -> None:
+    """Write `report.html`. The run has its result: whatever goes wrong here is told and no more."""
+    try:
+        write_run_page(folder)
+    except Exception as error:
+        log.warning("report.html was not drawn (%s: %s)", type(error).__name__, " ".join(str(error).split()))
+
+
 class _Parts:
     """The parts of a run, built in the order in which they need each other; no data is read here."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        unknown = [key for key in config if key not in TOP_LEVEL[config["command"]]]
+        # The estimator that a space chooses is null in an evaluation.
+        unknown = [key for key, part in config.items() if key not in TOP_LEVEL[config["command"]] and part is not None]
         if unknown:
             known = TOP_LEVEL[config["command"]]
             raise InputError("; ".join(f"{key}: no such key{nearest(key, known)}" for key in unknown))
@@ -202,7 +216,7 @@ class _Parts:
         self._refuse_faults()
         self.hardware = build(config["hardware"], "hardware", Hardware)
         self.space = build(config["space"], "space", Space, name=self.names["space"])
-        self.dataset = build(config["dataset"], "dataset", Dataset, name=self.names["dataset"])
+        self.dataset: Any = build(config["dataset"], "dataset", ROLES["dataset"], name=self.names["dataset"])
         self.given = {"space": self.space, "dataset": self.dataset, "hardware": self.hardware, "seed": seed}
         self.search = self._search()
 
@@ -214,7 +228,7 @@ class _Parts:
     @property
     def makes_networks(self) -> bool:
         """Whether what is found can be trained."""
-        return isinstance(self.space, NetworkSpace)
+        return isinstance(self.space, NetworkSpace | LanguageSpace)
 
     @property
     def _searches(self) -> bool:
@@ -235,7 +249,7 @@ class _Parts:
         config = self.config
         if not self._searches:
             architecture = find_architecture(config)
-            recipe = build(config["evaluation"], "evaluation", Recipe)
+            recipe = build(config["evaluation"], "evaluation", ROLES["evaluation"])
             return Evaluation(recipe, architecture, **self.given)
         estimator: Any = build(config["estimator"], "estimator", ROLES["estimator"], **self.given)
         strategy: Any = build(config["strategy"], "strategy", ROLES["strategy"], estimator=estimator, **self.given)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_cli.architecture import Architecture
+from nas_cli.cost import count
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
@@ -20,13 +21,13 @@ from nas_cli.errors import CombinationError, DivergedError, require
 from nas_cli.hardware import Hardware
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.drop_path import DropPath, set_drop_path
+from nas_cli.networks.stems import StemName
+from nas_cli.recipe import EvaluationRecipe, ResumableTraining
+from nas_cli.schedules import COSINE, Schedule
 from nas_cli.seeding import derive, seeded
-from nas_cli.spaces.base import NetworkSpace
+from nas_cli.spaces.base import NetworkSpace, Space
 
-
-def cosine(first: float, last: float, epoch: int, epochs: int) -> float:
-    """The rate of an epoch, from 0, on a half cosine from `first` towards `last` (Loshchilov & Hutter, SGDR, 2017)."""
-    return last + (first - last) * (1 + math.cos(math.pi * epoch / epochs)) / 2
+TOP5_CLASSES = 100  # papers report top-5 errors on ImageNet; on 10 classes they say little
 
 
 def check_finite(value: Tensor, what: str) -> None:
@@ -37,37 +38,43 @@ def check_finite(value: Tensor, what: str) -> None:
 
 @dataclass
 class Tally:
-    """Sums over images from which mean loss and accuracy follow."""
+    """Sums over images from which mean loss and accuracy follow, and top-5 accuracy where it was counted."""
 
     loss: float = 0.0
     correct: int = 0
     images: int = 0
+    top5: int | None = None
 
     @classmethod
-    def of(cls, loss: Tensor, logits: Tensor, labels: Tensor) -> Tally:
+    def of(cls, loss: Tensor, logits: Tensor, labels: Tensor, top5: bool = False) -> Tally:
         """The tally of one batch whose mean loss is `loss`."""
         count = len(labels)
-        return cls(loss.item() * count, int((logits.argmax(dim=1) == labels).sum()), count)
+        within = int((logits.topk(5, dim=1).indices == labels[:, None]).sum()) if top5 else None
+        return cls(loss.item() * count, int((logits.argmax(dim=1) == labels).sum()), count, within)
 
     def __iadd__(self, other: Tally) -> Tally:
         self.loss += other.loss
         self.correct += other.correct
         self.images += other.images
+        if other.top5 is not None:
+            self.top5 = (self.top5 or 0) + other.top5
         return self
 
     def metrics(self, prefix: str) -> dict[str, float]:
-        """``<prefix>_loss`` and ``<prefix>_accuracy`` (a fraction)."""
-        return {f"{prefix}_loss": self.loss / self.images, f"{prefix}_accuracy": self.correct / self.images}
+        """``<prefix>_loss`` and ``<prefix>_accuracy`` (a fraction), and ``<prefix>_top5_accuracy`` where counted."""
+        found = {f"{prefix}_loss": self.loss / self.images, f"{prefix}_accuracy": self.correct / self.images}
+        return found if self.top5 is None else {**found, f"{prefix}_top5_accuracy": self.top5 / self.images}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How an architecture is built and trained from scratch.
+class Recipe(EvaluationRecipe):
+    """How an image network is built and trained from scratch.
 
     Args:
         epochs: passes over the training images; 0 only builds and counts.
         batch_size: images a step, at least 2: batch normalisation of 1x1 maps needs two values.
-        learning_rate, learning_rate_min: SGD's cosine over the epochs.
+        learning_rate: of SGD.
+        schedule: how the rate goes on from there.
         momentum, weight_decay: of SGD.
         gradient_clip: bound of the gradient's norm.
         drop_path: probability in the last epoch; it grows linearly from 0.
@@ -75,13 +82,17 @@ class Recipe:
         cutout: side of the square that is blanked; 0: none; None: the data set's own.
         label_smoothing: of the cross entropy.
         channels, cells: size of the network; None: the space's own.
+        stem: its first layers, ``imagenet`` for large images; None: the space's own.
+        auxiliary_norm: whether the head's second convolution is normalised. DARTS: not on ImageNet.
     Reference: Liu, Simonyan, Yang, DARTS, ICLR 2019, arXiv:1806.09055, app. A.1 (the values in ``evaluation/cifar10``).
     """
+
+    score_name: ClassVar[str] = "test_accuracy"
 
     epochs: int = 20
     batch_size: int = 32
     learning_rate: float = 0.05
-    learning_rate_min: float = 0.0
+    schedule: Schedule = COSINE
     momentum: float = 0.9
     weight_decay: float = 3e-4
     gradient_clip: float = 5.0
@@ -91,9 +102,11 @@ class Recipe:
     label_smoothing: float = 0.0
     channels: int | None = None
     cells: int | None = None
+    stem: StemName | None = None
+    auxiliary_norm: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "weight_decay", "auxiliary_weight", "learning_rate_min"):
+        for name in ("epochs", "weight_decay", "auxiliary_weight"):
             require(getattr(self, name) >= 0, f"{name} must be at least 0, not {getattr(self, name)}")
         require(self.cutout is None or self.cutout >= 0, f"cutout must be at least 0 or null, not {self.cutout}")
         require(self.batch_size >= 2, f"batch_size must be at least 2, not {self.batch_size}")
@@ -108,7 +121,13 @@ class Recipe:
     @property
     def _network_options(self) -> dict[str, Any]:
         """What `NetworkSpace.build` is asked for beyond the space's own."""
-        wanted = {"channels": self.channels, "cells": self.cells, "auxiliary": self.auxiliary_weight > 0 or None}
+        wanted = {
+            "channels": self.channels,
+            "cells": self.cells,
+            "stem": self.stem,
+            "auxiliary": self.auxiliary_weight > 0 or None,
+            "auxiliary_norm": None if self.auxiliary_norm else False,
+        }
         return {name: value for name, value in wanted.items() if value is not None}
 
     def check(self, space: NetworkSpace, where: str = "") -> None:
@@ -125,7 +144,8 @@ class Recipe:
                     "auxiliary head; set it to 0"
                 )
             raise CombinationError(
-                f"{where}{name}={value}: networks of space {space.name} have no {name} to set; set it to null"
+                f"{where}{name}={value}: networks of space {space.name} have no {name} to set; "
+                f"set it to {'true' if name == 'auxiliary_norm' else 'null'}"
             )
 
     def check_paths(self, network: nn.Module, space: NetworkSpace) -> None:
@@ -155,8 +175,38 @@ class Recipe:
         self.check(space)
         return space.build(architecture, dataset.input_shape, dataset.classes, **self._network_options)
 
+    def check_parts(self, space: Space, dataset: object) -> None:
+        if not isinstance(space, NetworkSpace):
+            raise CombinationError(f"space={space.name}: makes no image networks, which this evaluation trains")
+        if not isinstance(dataset, Dataset):
+            raise CombinationError(
+                f"dataset={getattr(dataset, 'name', dataset)}: has no images to train {space.name} on"
+            )
+        self.check(space, "evaluation.")
 
-class Training:
+    def training(
+        self, architecture: Architecture, space: NetworkSpace, dataset: Dataset, hardware: Hardware, seed: int
+    ) -> Training:
+        # What does not fit comes to light before any image is read: without memory for its weights a network is cheap.
+        self.augmentation(dataset)
+        with torch.device("meta"):
+            self.check_paths(self.build(architecture, space, dataset), space)
+        source = dataset.train()
+        dataset.test()  # a missing test set must not come to light after hours of training
+        return Training(self, architecture, space, dataset, source, hardware, seed)
+
+    def counts(self, architecture: Architecture, space: NetworkSpace, dataset: Dataset) -> dict[str, float]:
+        cost = count(lambda: self.build(architecture, space, dataset), dataset.input_shape)
+        counts: dict[str, float] = {"params": cost.params, "macs": cost.macs}
+        if cost.params_with_auxiliary != cost.params:
+            counts["params_with_auxiliary"] = cost.params_with_auxiliary
+        return {**counts, "classes": dataset.classes}
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        return metrics["test_accuracy"]
+
+
+class Training(ResumableTraining):
     """One training from scratch, a batch a step; its state can be saved after any step.
 
     Args:
@@ -177,6 +227,7 @@ class Training:
         seed: int,
     ) -> None:
         self.recipe = recipe
+        self.dataset = dataset
         self.hardware = hardware
         self.seed = seed
         with seeded(seed, "network"):
@@ -198,10 +249,6 @@ class Training:
     def total_steps(self) -> int:
         return self.recipe.epochs * len(self.loader)
 
-    @property
-    def done(self) -> bool:
-        return self.step_count >= self.total_steps
-
     def step(self) -> dict[str, Any] | None:
         """Train on one batch; the epoch's metrics where it was the last of one.
 
@@ -209,7 +256,7 @@ class Training:
         """
         recipe = self.recipe
         epoch = self.step_count // len(self.loader)
-        rate = cosine(recipe.learning_rate, recipe.learning_rate_min, epoch, recipe.epochs)
+        rate = recipe.schedule.rate(recipe.learning_rate, epoch, recipe.epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         set_drop_path(self.network, recipe.drop_path * epoch / recipe.epochs)
@@ -254,6 +301,10 @@ class Training:
         """Loss and accuracy on other images."""
         return test(self.network, source, self.recipe.batch_size, self.hardware)
 
+    def tested(self) -> dict[str, float]:
+        metrics = self.test(self.dataset.test()).metrics("test")
+        return {**metrics, "test_error": 1 - metrics["test_accuracy"]}
+
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser, position and the sums of the epoch under way."""
         return {
@@ -275,7 +326,10 @@ class Training:
 
 @torch.no_grad()
 def test(network: nn.Module, source: Source, batch_size: int, hardware: Hardware) -> Tally:
-    """Loss and accuracy of a network on images in order, in evaluation mode. Raises `DivergedError` on a bad loss."""
+    """Loss and accuracy of a network on images in order, in evaluation mode; with many classes top-5 accuracy too.
+
+    Raises `DivergedError` on a loss that is not finite.
+    """
     network.eval()
     total = Tally()
     for images, labels in in_order(source, 2 * batch_size, hardware.device):
@@ -283,5 +337,5 @@ def test(network: nn.Module, source: Source, batch_size: int, hardware: Hardware
             logits = network(images).float()
         loss = F.cross_entropy(logits, labels)
         check_finite(loss, "the loss on the test or validation images")
-        total += Tally.of(loss, logits, labels)
+        total += Tally.of(loss, logits, labels, top5=logits.shape[1] >= TOP5_CLASSES)
     return total

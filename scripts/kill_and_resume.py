@@ -43,7 +43,7 @@ RUNS = {
     ],
 }
 #: What differs between two equal runs: when it was and how long it took.
-TIMINGS = ("wall_seconds", "git")
+TIMINGS = ("wall_seconds", "peak_memory_bytes", "git")
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 #: A darts search that ends in a few seconds.
 TINY_DARTS = ["strategy=darts", "strategy.epochs=1", "space.channels=2", "space.cells=3", "estimator.batch_size=128"]
 #: Results of equal runs differ in these alone.
-TIMINGS = ("wall_seconds", "git")
+TIMINGS = ("wall_seconds", "peak_memory_bytes", "git")
 
 
 def command(*arguments: str, cwd: Path, module: str = "nas_cli") -> subprocess.Popen[str]:

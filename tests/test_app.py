@@ -33,12 +33,15 @@ def refused(run: Run, capsys: pytest.CaptureFixture[str], command: str, *argumen
     ("arguments", "told"),
     [
         (["stratgy=darts"], "stratgy: no such key (did you mean strategy?)"),
-        (["strategy=drats"], "strategy=drats: no such strategy (did you mean darts?); there are darts, grid"),
+        (["strategy=drats"], "strategy=drats: no such strategy (did you mean darts?); there are bayesnas, darts"),
         (["strategy=darts", "strategy.epochs=ten"], "strategy.epochs=ten: must be a whole number"),
         (["strategy=darts", "space=branin"], "space=branin has no supernet"),
-        (["+strategy.learnin_rate=1"], "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
+        (
+            ["+strategy.learnin_rate=1"],
+            "strategy.learnin_rate: no such key (did you mean strategy.optimizer.learning_rate?)",
+        ),
         (["strategy.epochs=0"], "strategy: epochs must be at least 1, not 0"),
-        (["strategy.betas=[0.5]"], "strategy.betas=[0.5]: must be a list of 2 values"),
+        (["strategy.optimizer.betas=[0.5]"], "strategy.optimizer.betas=[0.5]: must be a list of 2 values"),
         (["estimator.split=1.5"], "estimator: split must be between 0 and 1, not 1.5"),
         (["strategy=random", "space=darts"], "space=darts with estimator=table"),
         (["strategy=random", "dataset=svhn"], "dataset=svhn with estimator=table"),
@@ -81,7 +84,7 @@ def test_refusing_imports_no_torch() -> None:
 def test_help_shows_commands_that_run(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("nas-run", "--help") == 0
     text = capsys.readouterr().out
-    assert re.search(r"^  strategy +darts, grid, random$", text, re.MULTILINE)
+    assert re.search(r"^  strategy +bayesnas, darts, ", text, re.MULTILINE)
     shown = [line.split("   ")[0].split() for line in text.splitlines() if line.startswith("  nas-run strategy=random")]
     assert shown
     for words in shown:
@@ -125,6 +128,7 @@ def test_a_search_leaves_the_whole_run_folder(run: Run, tmp_path: Path, capsys: 
         "architecture.json",
         "checkpoint.pt",
         "architecture.svg",
+        "report.html",
     }
     result = json.loads((folder / "result.json").read_text())
     assert set(result) >= {
@@ -273,7 +277,8 @@ def test_a_diverged_loss_stops_with_1_and_keeps_the_last_good_state(
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("nas-run")]
     assert "diverged" in line
     state = torch.load("x/checkpoint.pt", weights_only=True)["search"]
-    for kept in (state["parameters"], state["shared"]["network"]):
+    reached = state["reached"]["relaxation"]
+    for kept in (reached["values"], reached["shared"]["network"]):
         assert all(torch.isfinite(value).all() for value in kept.values())
 
 

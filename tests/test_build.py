@@ -63,6 +63,12 @@ class Car:
         self.given = {key: value for key, value in locals().items() if key not in ("self", "__class__")}
 
 
+class Garage:
+    def __init__(self, engines: Mapping[str, Engine] | None = None, prices: Mapping[str, float] | None = None) -> None:
+        built.append("Garage")
+        self.engines, self.prices = engines, prices
+
+
 class Open:
     """Takes whatever it is given, and has a hint that cannot be read when the program runs."""
 
@@ -144,6 +150,59 @@ def test_every_fault_has_its_message_and_nothing_is_built(options: dict[str, Any
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
     assert built == []
+
+
+def garage(**engines: Any) -> dict[str, Any]:
+    return {"_target_": f"{HERE}.Garage", "engines": engines}
+
+
+def test_parts_by_name_are_each_built_and_null_is_none_of_them() -> None:
+    made = build(garage(first=engine(power=50), second=None, third=engine()), "garage", Garage)
+    assert {name: each.power for name, each in made.engines.items()} == {"first": 50, "third": 90}
+    assert built == ["Diesel", "Diesel", "Garage"]
+
+
+@pytest.mark.parametrize(("engines", "left"), [({}, {}), (None, None), ({"first": None}, {"first": None})])
+def test_a_mapping_without_parts(engines: Any, left: Any) -> None:
+    made = build({"_target_": f"{HERE}.Garage", "engines": engines}, "garage", Garage)
+    assert {name for name, part in (made.engines or {}).items() if part is not None} == set()
+
+
+def test_a_mapping_of_plain_values_stays_one() -> None:
+    made = build({"_target_": f"{HERE}.Garage", "prices": {"diesel": 1.5}}, "garage", Garage)
+    assert made.prices == {"diesel": 1.5}
+    with pytest.raises(InputError, match=r"^garage\.prices=\{'diesel': 'much'\}: must be "):
+        build({"_target_": f"{HERE}.Garage", "prices": {"diesel": "much"}}, "garage", Garage)
+
+
+@pytest.mark.parametrize(
+    ("engines", "message"),
+    [
+        ({"a": engine(), "b": engine(powr=3)}, "garage.engines.b.powr: no such option of Diesel (did you mean power?)"),
+        ({"a": engine(fuel="b8")}, "garage.engines.a.fuel=b8: must be one of b7, b10"),
+        ({"a": {"_target_": f"{HERE}.Horse"}}, f"garage.engines.a._target_: {HERE}.Horse is not a Engine"),
+        ({"a": engine(), "b": {"power": 3}}, "garage.engines.b: not a part; it needs a _target_"),
+        ({"a": engine(), "b": 3}, "garage.engines.b: not a part; it needs a _target_"),
+        ([engine()], "garage.engines=[{"),
+        (engine(), f"garage.engines._target_: {HERE}.Diesel is not a"),
+    ],
+)
+def test_faults_of_parts_by_name_name_them_and_nothing_is_built(engines: Any, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        build({"_target_": f"{HERE}.Garage", "engines": engines}, "garage", Garage)
+    assert str(caught.value).startswith(message)
+    assert built == []
+
+
+def test_all_parts_by_name_tell_their_faults_at_once_and_refusals_carry_the_name() -> None:
+    with pytest.raises(InputError) as caught:
+        build(garage(a=engine(power="x"), b=engine(fuel=3)), "garage", Garage)
+    assert str(caught.value).split("; ") == [
+        "garage.engines.a.power=x: must be a whole number",
+        "garage.engines.b.fuel=3: must be one of b7, b10",
+    ]
+    with pytest.raises(InputError, match=r"^garage\.engines\.b: power must be above 0, not 0$"):
+        build(garage(a=engine(), b=engine(power=0)), "garage", Garage)
 
 
 def test_a_missing_option_is_named() -> None:
@@ -271,3 +330,22 @@ def test_describe(hint: Any, words: str) -> None:
 
 def test_resolve_finds_a_class() -> None:
     assert resolve(f"{HERE}.Car") is Car
+
+
+class Loud:
+    """A part that is given another part of the run."""
+
+    def __init__(self, dataset: Diesel) -> None:
+        self.dataset = dataset
+
+
+def test_a_part_that_does_not_suit_another_is_refused() -> None:
+    class Electric:
+        name = "volta"
+
+    target = {"_target_": f"{HERE}.Loud"}
+    engine = Diesel()
+    assert build(target, "estimator", Loud, dataset=engine).dataset is engine
+    with pytest.raises(CombinationError) as caught:
+        build(target, "estimator", Loud, dataset=Electric())
+    assert str(caught.value) == "dataset=volta: estimator (Loud) takes Diesel, not Electric"

@@ -49,10 +49,19 @@ def refused(*overrides: str, primary: str = "search", config_dir: Path | None = 
         # another strategy's option
         ("estimator.latency=pixel3", "estimator.latency: no such key"),
         # `+`, `++` and `~`
-        ("+strategy.learnin_rate=1", "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
-        ("++strategy.learnin_rate=1", "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
+        (
+            "+strategy.learnin_rate=1",
+            "strategy.learnin_rate: no such key (did you mean strategy.optimizer.learning_rate?)",
+        ),
+        (
+            "++strategy.learnin_rate=1",
+            "strategy.learnin_rate: no such key (did you mean strategy.optimizer.learning_rate?)",
+        ),
         ("+extra=1", "extra: no such key"),
-        ("~strategy.learnin_rate", "strategy.learnin_rate: no such key (did you mean strategy.learning_rate?)"),
+        (
+            "~strategy.learnin_rate",
+            "strategy.learnin_rate: no such key (did you mean strategy.optimizer.learning_rate?)",
+        ),
         ("~foo", "foo: no such key"),
         ("~strategy", "strategy: cannot be left out; there are "),
         ("strategy=null", "strategy: cannot be left out; there are "),
@@ -63,9 +72,15 @@ def refused(*overrides: str, primary: str = "search", config_dir: Path | None = 
         ("strategy.epochs=", "strategy.epochs=: must be a whole number, like the default 5"),
         ("++strategy.epochs=x", "strategy.epochs=x: must be a whole number, like the default 5"),
         ("+strategy.epochs=x", "strategy.epochs=x: must be a whole number, like the default 5"),
-        ("strategy.learning_rate=high", "strategy.learning_rate=high: must be a number, like the default 0.03"),
-        ("strategy.learning_rate=[1]", "strategy.learning_rate=[1]: must be a number, like the default 0.03"),
-        ("strategy.betas=0.5", "strategy.betas=0.5: must be a list, like the default [0.5, 0.999]"),
+        (
+            "strategy.optimizer.learning_rate=high",
+            "strategy.optimizer.learning_rate=high: must be a number, like the default 0.03",
+        ),
+        (
+            "strategy.optimizer.learning_rate=[1]",
+            "strategy.optimizer.learning_rate=[1]: must be a number, like the default 0.03",
+        ),
+        ("strategy.optimizer.betas=0.5", "strategy.optimizer.betas=0.5: must be a list, like the default [0.5, 0.999]"),
         ("hardware.compile=1", "hardware.compile=1: must be true or false, like the default False"),
         ("hardware.compile=yes_please", "hardware.compile=yes_please: must be true or false, like the default False"),
         ("hardware.device=0", "hardware.device=0: must be text, like the default auto"),
@@ -109,12 +124,56 @@ def test_a_nested_choice_brings_its_own_options() -> None:
     assert "no such key" in refused("strategy.architecture_gradient.epsilon=0.1")  # first order has none
 
 
+SEVERAL = "strategy/regularisers=[drop_path,skip_dropout]"
+RATE, PROBABILITY = "strategy.regularisers.skip_dropout.rates", "strategy.regularisers.drop_path.probability"
+
+
+def test_several_of_a_group_each_with_its_options() -> None:
+    overrides = [SEVERAL, f"{RATE}=[0.1]", f"{PROBABILITY}=0.3", "strategy.warm_up=2"]
+    check_overrides("search", overrides)
+    found = compose("search", overrides)["strategy"]["regularisers"]
+    assert list(found) == ["drop_path", "skip_dropout"]
+    assert found["drop_path"]["probability"] == 0.3
+    assert found["skip_dropout"]["rates"] == [0.1]
+    assert found["skip_dropout"]["warm_up"] == 2  # as the strategy has it
+    assert compose("search", ["strategy=pdarts", "strategy/regularisers=[]"])["strategy"].get("regularisers") in (
+        None,
+        {},
+    )
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ["strategy/regularisers=[drop_paht,skip_dropout]"],
+            "strategy/regularisers=drop_paht: no such strategy/regularisers (did you mean drop_path?); there are ",
+        ),
+        (["strategy/regularisers=drop_paht"], "strategy/regularisers=drop_paht: no such strategy/regularisers"),
+        (["strategy/regularisers=[drop_path],[skip]"], "strategy/regularisers=skip: no such strategy/regularisers"),
+        ([SEVERAL, f"{PROBABILITY[:-1]}=0.3"], f"{PROBABILITY[:-1]}: no such key (did you mean {PROBABILITY}?)"),
+        ([SEVERAL, f"{PROBABILITY}=high"], f"{PROBABILITY}=high: must be a number, like the default 0.2"),
+        ([SEVERAL, f"{RATE}=0.1"], f"{RATE}=0.1: must be a list, like the default "),
+        (["strategy/regularisers=[drop_path]", f"{RATE}=[0.1]"], f"{RATE}: no such key"),  # not chosen
+        ([f"{PROBABILITY}=0.1"], f"{PROBABILITY}: no such key"),
+    ],
+)
+def test_what_is_wrong_in_a_list_of_names(overrides: list[str], message: str) -> None:
+    assert refused(*overrides).startswith(message)
+
+
+def test_two_faults_in_a_list_of_names() -> None:
+    message = refused("strategy/regularisers=[drop_paht,skip_dropuot]")
+    assert "=drop_paht: no such" in message
+    assert "; strategy/regularisers=skip_dropuot: no such" in message
+
+
 def test_all_faults_at_once_and_each_once() -> None:
-    message = refused("sed=3", "strategy.epoch=3", "strategy.betas=x")
+    message = refused("sed=3", "strategy.epoch=3", "strategy.optimizer.betas=x")
     assert message.split("; ") == [
         "sed: no such key (did you mean seed?)",
         "strategy.epoch: no such key (did you mean strategy.epochs?)",
-        "strategy.betas=x: must be a list, like the default [0.5, 0.999]",
+        "strategy.optimizer.betas=x: must be a list, like the default [0.5, 0.999]",
     ]
     message = refused("strategy=drats", "dataset=digit", "strategy/mixin=x")
     assert all(part in message for part in ("no such strategy ", "; dataset=digit: ", "; strategy/mixin: "))
@@ -128,14 +187,17 @@ def test_all_faults_at_once_and_each_once() -> None:
         ["strategy=darts", "strategy.epochs=3", "seed=1"],
         ["strategy=darts,random", "seed=0,1,2"],
         ["strategy=glob(d*)", "strategy.epochs=2"],
-        ["strategy.learning_rate=interval(0,1)"],
+        ["strategy.optimizer.learning_rate=interval(0,1)"],
         ["seed=range(5)"],
         ["seed=choice(1,2)", "strategy.epochs=shuffle(1,2)"],
-        ["strategy.learning_rate=1"],
+        ["strategy.optimizer.learning_rate=1"],
         ["estimator.weight_decay=1e-3"],
         ["hardware.threads=null"],
         ["strategy=random", "strategy.evaluations=null"],
         ["~strategy.epochs"],
+        ["strategy/regularisers=[]", "strategy/diagnostics=[derived,credit]", "strategy.diagnostics.credit.every=2"],
+        ["strategy/regularisers=drop_path"],
+        ["strategy/regularisers=[],[drop_path],[drop_path,skip_dropout]"],
         ["hydra.run.dir=somewhere", "hydra/launcher=basic", "hydra.sweep.subdir=x"],
         ["+experiment=darts/cifar10_first_order", "strategy.epochs=1"],
         ["dataset=cifar10", "dataset.root='/a b/c'"],
@@ -339,4 +401,7 @@ def test_one_line() -> None:
 def test_the_top_level_is_what_the_primary_file_composes(primary: str) -> None:
     from nas_cli.config import TOP_LEVEL, compose
 
-    assert set(compose(primary, [])) | {"command", "config_dir"} == set(TOP_LEVEL[primary])
+    found = compose(primary, [])
+    # The estimator that a space chooses is null in an evaluation.
+    keys = {key for key, part in found.items() if key in TOP_LEVEL[primary] or part is not None}
+    assert keys | {"command", "config_dir"} == set(TOP_LEVEL[primary])

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).parent.parent / "scripts" / "kill_and_resume.py"
 
 
-@pytest.mark.parametrize("run", ["darts", "random"])
+@pytest.mark.parametrize("run", [pytest.param("darts", marks=pytest.mark.slow), "random"])
 def test_a_killed_run_ends_like_the_undisturbed_one(run: str) -> None:
     done = subprocess.run(
         [sys.executable, SCRIPT, "--only", run, "--kills", "2", "--seed", "1"], capture_output=True, text=True

@@ -9,6 +9,7 @@ from nas_cli import published
 from nas_cli.cost import Cost, count
 from nas_cli.errors import InputError
 from nas_cli.networks.cell_network import CellNetwork
+from nas_cli.networks.few_shot import FewShotNetwork
 from nas_cli.networks.genotype import Genotype
 
 IMAGE = (3, 32, 32)
@@ -60,22 +61,33 @@ SKIPS = {
 }
 
 
+#: T-NAS' networks of two cells: parameters and multiply-adds at 84x84 for five classes.
+FEW_SHOT = {"auto_maml_1shot": (23_213, 25_958_512), "auto_maml_5shot": (26_061, 27_713_488)}
+OF_DARTS = [name for name in published.names() if published.record(name)["space"] == "darts"]
+
+
 def network(name: str, classes: int, channels: int, cells: int, auxiliary: bool) -> CellNetwork:
     genotype = Genotype.from_architecture(published.load(name))
     return CellNetwork(genotype, IMAGE, classes, channels, cells, auxiliary)
 
 
 def test_nothing_of_the_sheets_is_missing() -> None:
-    assert (SHEET.keys() | PARAMETERS.keys()) <= set(published.names())
+    assert (SHEET.keys() | PARAMETERS.keys()) <= set(OF_DARTS)
+    assert FEW_SHOT.keys() <= set(published.names())
     assert published.names() == sorted(published.names())
 
 
 @pytest.mark.parametrize("name", published.names())
-def test_record_is_complete_and_its_counts_are_those_of_the_network(name: str) -> None:
+def test_record_is_complete(name: str) -> None:
     record = published.record(name)
     assert record["name"] == name
     assert record.keys() == {"name", "space", "decisions", "paper", "source", "reported", "counts"}
     assert record["paper"].keys() == {"authors", "title", "venue", "arxiv"}
+
+
+@pytest.mark.parametrize("name", OF_DARTS)
+def test_counts_are_those_of_the_network(name: str) -> None:
+    record = published.record(name)
     counts = record["counts"]
     size = counts["classes"], counts["channels"], counts["cells"]
     measured = count(lambda: network(name, *size, auxiliary=True), IMAGE)
@@ -107,11 +119,18 @@ def test_skips_in_the_normal_cell(name: str) -> None:
     assert Genotype.from_architecture(published.load(name)).normal.count("skip_connect") == SKIPS[name]
 
 
-@pytest.mark.parametrize("name", published.names())
+@pytest.mark.parametrize("name", [*OF_DARTS, *FEW_SHOT])
 def test_texts_are_canonical(name: str) -> None:
     architecture = published.load(name)
-    assert architecture.space == "darts"
-    assert Genotype.from_architecture(architecture).to_architecture("darts") == architecture
+    assert architecture.space == ("few_shot_darts" if name in FEW_SHOT else "darts")
+    assert Genotype.from_architecture(architecture).to_architecture(architecture.space) == architecture
+
+
+@pytest.mark.parametrize("name", FEW_SHOT)
+def test_counts_of_few_shot_networks(name: str) -> None:
+    counts, genotype = published.record(name)["counts"], Genotype.from_architecture(published.load(name))
+    measured = count(lambda: FewShotNetwork(genotype, (3, 84, 84), 5, counts["channels"]), (3, 84, 84))
+    assert (counts["params"], counts["macs"]) == (measured.params, measured.macs) == FEW_SHOT[name]
 
 
 @pytest.mark.parametrize("name", ["darts_v3", "DARTS_V2", "../published", ""])

@@ -27,7 +27,7 @@ def test_written_and_read_it_is_the_same(folder: Path) -> None:
     assert run_config.read(folder) == config
     assert config["command"] == "search"
     assert config["space"]["cells"] == 5
-    assert config["strategy"]["betas"] == [0.5, 0.999]
+    assert config["strategy"]["optimizer"]["betas"] == [0.5, 0.999]
     assert config["hardware"]["threads"] == 1
 
 

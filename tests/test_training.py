@@ -19,9 +19,10 @@ from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.hardware import Hardware
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.drop_path import DropPath
+from nas_cli.schedules import Exponential
 from nas_cli.seeding import seeded
 from nas_cli.spaces.nasbench201 import NasBench201
-from nas_cli.training import Recipe, Tally, Training, check_finite, cosine
+from nas_cli.training import Recipe, Tally, Training, check_finite
 from nas_cli.training import test as evaluate
 
 RECIPE = Recipe(epochs=3, batch_size=16, drop_path=0.3, cutout=3, label_smoothing=0.1)
@@ -52,11 +53,6 @@ def same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-@pytest.mark.parametrize(("epoch", "rate"), [(0, 0.025), (25, 0.013), (49, 0.00102368), (50, 0.001)])
-def test_cosine_of_the_paper(epoch: int, rate: float) -> None:
-    assert cosine(0.025, 0.001, epoch, 50) == pytest.approx(rate, abs=5e-9)
-
-
 def test_the_rate_of_each_epoch_is_on_the_cosine() -> None:
     made = training()
     rates = []
@@ -65,6 +61,12 @@ def test_the_rate_of_each_epoch_is_on_the_cosine() -> None:
         rates.append(made.optimizer.param_groups[0]["lr"])
     # (1 + cos(π k / 3)) / 2 for k = 0, 1, 2; 40 images in batches of 16 are three steps an epoch.
     assert rates == pytest.approx([0.05 * share for share in (1.0, 0.75, 0.25) for _ in range(3)])
+
+
+def test_another_schedule_gives_the_rates() -> None:
+    made = training(dataclasses.replace(RECIPE, learning_rate=0.5, schedule=Exponential(0.5)))
+    rates = [line["learning_rate"] for line in (made.step() for _ in range(9)) if line is not None]
+    assert rates == [0.5, 0.25, 0.125]
 
 
 def test_drop_path_grows_linearly_by_epoch() -> None:
@@ -218,6 +220,24 @@ def test_an_option_is_looked_up_and_mistakes_of_a_space_are_told_as_they_are() -
         Recipe(cells=3).build(cell, odd, DATASET)
     taken = Recipe(channels=4, auxiliary_weight=0.1).build(cell, Open("open", channels=2, cells=3), DATASET)
     assert taken == {"channels": 4, "auxiliary": True}
+    taken = Recipe(stem="imagenet", auxiliary_norm=False).build(cell, Open("open", channels=2, cells=3), DATASET)
+    assert taken == {"stem": "imagenet", "auxiliary_norm": False}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        (Recipe(stem="imagenet"), "stem=imagenet: networks of space nasbench201 have no stem to set; set it to null"),
+        (
+            Recipe(auxiliary_norm=False),
+            "auxiliary_norm=False: networks of space nasbench201 have no auxiliary_norm to set; set it to true",
+        ),
+    ],
+)
+def test_options_of_the_imagenet_network_are_refused_elsewhere(recipe: Recipe, message: str) -> None:
+    with pytest.raises(CombinationError) as caught:
+        recipe.check(NasBench201("nasbench201", channels=2, cells=3))
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(("own", "recipes", "used"), [(3, None, 3), (3, 0, 0), (0, 2, 2)])
@@ -266,7 +286,7 @@ def test_the_recipes_size_replaces_the_spaces_own() -> None:
     def width(recipe: Recipe) -> tuple[int, int]:
         network = recipe.build(architecture(), space(channels=2, cells=2), DATASET)
         assert isinstance(network, CellNetwork)
-        return network.stem[0].out_channels, len(network.cells)  # three times the channels of a cell
+        return len(next(network.stem.parameters())), len(network.cells)  # three times the channels of a cell
 
     assert width(Recipe()) == (6, 2)
     assert width(Recipe(channels=6, cells=1)) == (18, 1)
@@ -340,7 +360,6 @@ def smoothed(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
         ("cells", 0),
         ("learning_rate", 0.0),
         ("learning_rate", -0.1),
-        ("learning_rate_min", -1e-3),
         ("momentum", 1.0),
         ("momentum", -0.1),
         ("weight_decay", -1.0),
@@ -366,6 +385,30 @@ def test_a_tally_adds_up() -> None:
     found = total.metrics("valid")
     assert found["valid_accuracy"] == pytest.approx(2 / 3)
     assert found["valid_loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+def test_top_5_is_counted_where_it_is_asked_for() -> None:
+    logits = torch.arange(12.0).repeat(4, 1)  # the five highest are 11, 10, 9, 8, 7
+    labels = torch.tensor([11, 7, 6, 0])
+    total = Tally.of(torch.tensor(1.0), logits, labels, top5=True)
+    total += Tally.of(torch.tensor(1.0), logits[:1], labels[:1], top5=True)
+    assert total.metrics("test") == {"test_loss": 1.0, "test_accuracy": 2 / 5, "test_top5_accuracy": 3 / 5}
+    assert "test_top5_accuracy" not in Tally.of(torch.tensor(1.0), logits, labels).metrics("test")
+
+
+@pytest.mark.parametrize(("classes", "counted"), [(100, True), (99, False)])
+def test_testing_counts_top_5_of_many_classes(classes: int, counted: bool) -> None:
+    class Fixed(nn.Module):
+        """Class 4 first, then 0, 1, 2, 3; the labels are 0, 1 and 2."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            scores = -torch.arange(float(classes)).repeat(len(x), 1)
+            scores[:, 4] = 1.0
+            return scores
+
+    found = evaluate(Fixed(), DATASET.test(), 5, CPU).metrics("test")
+    assert found["test_accuracy"] == 0
+    assert found.get("test_top5_accuracy") == (1.0 if counted else None)
 
 
 class Probe(nn.Module):

@@ -65,6 +65,16 @@ class Augmentation:
         # One gather for crop and flip. Its result is (batch, height, width, channels): channels_last without a copy.
         return raw[image, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
+    def colour(self, raw: Tensor, generator: torch.Generator) -> Tensor:
+        """Change the colours of raw images: here not at all.
+
+        Args:
+            raw: (batch, channels, height, width), any type.
+            generator: on the images' device.
+        Returns: the same shape and units, this type or floating point.
+        """
+        return raw
+
     def erase(self, normalised: Tensor, generator: torch.Generator) -> Tensor:
         """Cutout: set one square of each image to 0, its centre uniform over all pixels, clipped at the border.
 

@@ -31,12 +31,16 @@ class Source(ABC):
         """A view of the images with these numbers, in this order."""
 
     @abstractmethod
-    def batches(self, order: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, order: Sequence[Tensor], device: torch.device, seeds: Sequence[int] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         """Read batch after batch.
 
         Args:
             order: the images of each batch, (batch,) int64 on the CPU.
             device: where the batches are wanted.
+            seeds: one for each batch, of what reading leaves to chance in training (a random window of a picture that
+                is larger than the image); None: no chance, as for test.
         Yields: raw images (batch, channels, height, width) and int64 labels (batch,), on the device.
         Raises: InputError for a file that turns out to be unreadable.
         """
@@ -72,7 +76,9 @@ class Images(Source):
         view._chosen = chosen if self._chosen is None else self._chosen[chosen]
         return view
 
-    def batches(self, order: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, order: Sequence[Tensor], device: torch.device, seeds: Sequence[int] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         if not order:
             return
         pixels, labels = self._on(device)

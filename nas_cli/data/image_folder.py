@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from nas_cli.data.augmentation import CROP_AND_FLIP, Augmentation
 from nas_cli.data.base import Dataset, Images, Source
-from nas_cli.data.pictures import ENDINGS, decode, read_header
+from nas_cli.data.class_folders import check_same_classes, classes_in, folders
+from nas_cli.data.pictures import CHUNK, decode_all, read_header
 from nas_cli.data.streamed import Streamed
 from nas_cli.errors import InputError
 
@@ -22,7 +22,6 @@ ORDER_SEED = 0  # of the fixed permutation of the files
 SMALLEST_SIZE, LARGEST_SIZE = 8, 224  # pixels, bounds of the size that is chosen by default
 SIZE_STEP = 4  # two reductions halve the image twice
 STATISTICS_PICTURES = 2000  # so many give mean and std to about a hundredth
-CHUNK = 256  # pictures decoded at a time: bounds the memory, and the wait after a damaged file
 
 
 @dataclass(frozen=True)
@@ -116,9 +115,9 @@ class ImageFolder(Dataset):
 
     @cached_property
     def _found(self) -> _Found:
-        apart = any(_folders(self._root / "train"))
+        apart = any(folders(self._root / "train"))
         folder = self._root / "train" if apart else self._root
-        if not any(_folders(folder)):
+        if not any(folders(folder)):
             raise InputError(
                 f"dataset {self.name}: no class folders in {folder}; put pictures into {folder}/CLASS, "
                 "or set dataset.root"
@@ -132,29 +131,14 @@ class ImageFolder(Dataset):
             train, test = train.cut(test_count, len(train.paths)), train.cut(0, test_count)
         elif (self._root / "test").is_dir():
             test_names, test = self._listed(self._root / "test")
-            if test_names != names:
-                odd = ", ".join(sorted(set(names) ^ set(test_names)))
-                raise InputError(
-                    f"dataset {self.name}: classes in only one of {folder} and {self._root / 'test'}: {odd}"
-                )
+            check_same_classes(self.name, folder, names, self._root / "test", test_names)
         headers = [read_header(path) for path in train.paths + (test.paths if test is not None else [])]
         channels = 1 if all(grey for _, grey in headers) else 3
         return _Found(train, test, len(names), channels, self._size or _fitting([side for side, _ in headers]))
 
     def _listed(self, folder: Path) -> tuple[list[str], _Part]:
         """Class names in order, and all their pictures in the fixed permutation: stored order is not class by class."""
-        names, paths, labels = [], [], []
-        for label, inner in enumerate(_folders(folder)):
-            pictures = sorted(
-                str(path)
-                for path in inner.iterdir()
-                if path.suffix.lower() in ENDINGS and not path.name.startswith(".") and path.is_file()
-            )
-            if not pictures:
-                raise InputError(f"dataset {self.name}: class folder {inner} holds no pictures")
-            names.append(inner.name)
-            paths += pictures
-            labels += [label] * len(pictures)
+        names, paths, labels = classes_in(self.name, folder)
         # RandomState, because numpy promises that its stream never changes; a Generator's may.
         order = np.random.RandomState(ORDER_SEED).permutation(len(paths))
         return names, _Part([paths[index] for index in order], torch.tensor(labels)[torch.from_numpy(order)])
@@ -185,22 +169,7 @@ class ImageFolder(Dataset):
 
     def _decoded(self, part: _Part) -> Tensor:
         """(n, channels, size, size) uint8."""
-        found = self._found
-        pixels = torch.empty(len(part.paths), found.channels, found.size, found.size, dtype=torch.uint8)
-        with ThreadPoolExecutor(max(self._workers, 1)) as pool:
-            for start in range(0, len(part.paths), CHUNK):
-                chunk = part.paths[start : start + CHUNK]
-                jobs = pool.map(decode, chunk, [found.channels] * len(chunk), [found.size] * len(chunk))
-                for offset, picture in enumerate(jobs):
-                    pixels[start + offset] = picture
-        return pixels
-
-
-def _folders(folder: Path) -> list[Path]:
-    """The visible folders inside a folder, sorted; none where it is not there."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return decode_all(part.paths, self._found.channels, self._found.size, self._workers)
 
 
 def _fitting(sides: Sequence[int]) -> int:

@@ -22,14 +22,18 @@ class Loader:
         batch_size: images per batch; the last batch of an epoch holds what is left. Were that a single image, it is
             left out, because batch normalisation of 1x1 maps needs two values; the next epoch's order leaves out
             another one.
-        seed: of the order (one generator per epoch) and of the augmentation (one per batch).
+        seed: of the order (one generator per epoch), of the augmentation and of what reading leaves to chance (one each
+            per batch).
         device: where batches are made.
-        augmentation: None for none.
+        augmentation: None for none, and nothing left to chance in reading.
+    Attributes:
+        cutout_share: probability with which the cutout of the augmentation is applied to an image; may be set.
     Raises:
         InputError: batch_size below 1, or a source without images.
     """
 
     drawn: int
+    cutout_share: float
 
     def __init__(
         self,
@@ -41,11 +45,13 @@ class Loader:
     ) -> None:
         _check(source, batch_size)
         self.drawn = 0
+        self.cutout_share = 1.0
         self._source = source
         self._batch_size = batch_size
         self._seed = seed
         self._device = device
         self._augmentation = PLAIN if augmentation is None else augmentation
+        self._by_chance = augmentation is not None
         self._generator = torch.Generator(device)
         self._normalise = _Normalise(source, device)
         self._epoch: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -64,13 +70,23 @@ class Loader:
         epoch, batch = divmod(self.drawn, len(self))
         if self._epoch is None or batch == 0:
             # After a resume inside an epoch the order starts at the right batch: what was drawn is not read again.
-            self._epoch = self._source.batches(self._order(epoch)[batch:], self._device)
+            order = self._order(epoch)[batch:]
+            self._epoch = self._source.batches(order, self._device, self._seeds(len(order)))
         raw, labels = next(self._epoch)
         self._generator.manual_seed(derive(self._seed, "augmentation", self.drawn))
-        images = self._normalise(self._augmentation.geometric(raw, self._generator))
-        images = self._augmentation.erase(images, self._generator)
+        raw = self._augmentation.geometric(raw, self._generator)
+        images = self._normalise(self._augmentation.colour(raw, self._generator))
+        images = self._erased(images)
         self.drawn += 1
         return images, labels
+
+    def _erased(self, images: Tensor) -> Tensor:
+        """Cutout on a share of the images, each with this probability."""
+        erased = self._augmentation.erase(images, self._generator)
+        if erased is images or self.cutout_share == 1:
+            return erased
+        chosen = torch.rand(len(images), generator=self._generator, device=images.device) < self.cutout_share
+        return torch.where(chosen[:, None, None, None], erased, images)
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` needs to go on at this batch."""
@@ -84,6 +100,12 @@ class Loader:
     def _order(self, epoch: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(derive(self._seed, "order", epoch))
         return torch.split(torch.randperm(len(self._source), generator=generator), self._batch_size)[: len(self)]
+
+    def _seeds(self, batches: int) -> list[int] | None:
+        """For reading the next so many batches."""
+        if not self._by_chance:
+            return None
+        return [derive(self._seed, "reading", number) for number in range(self.drawn, self.drawn + batches)]
 
 
 def in_order(source: Source, batch_size: int, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,4 +1,4 @@
-"""The network that is trained once a cell is found: normal and reduction cells stacked, as derived for CIFAR.
+"""The network that is trained once a cell is found: normal and reduction cells stacked.
 
 Reference: Liu, Simonyan, Yang, DARTS: Differentiable Architecture Search, ICLR 2019, arXiv:1806.09055, sec. 3.1.1 and
 app. A.1; the stack is that of Zoph et al., NASNet, CVPR 2018, arXiv:1707.07012.
@@ -10,16 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from nas_cli.errors import InputError
+from nas_cli.networks.auxiliary_head import AuxiliaryHead
 from nas_cli.networks.drop_path import DropPath
-from nas_cli.networks.genotype import INPUTS, Cell, Genotype
+from nas_cli.networks.genotype import INPUTS, Cell, Genotype, Layers, reductions
 from nas_cli.networks.operations import FactorizedReduce, ReLUConvBN, check_sides, make_operation
-
-STEM_MULTIPLIER = 3
-
-
-def reductions(cells: int) -> set[int]:
-    """Indices of the reduction cells: a third and two thirds of the way; in a short stack both can be one."""
-    return {cells // 3, 2 * cells // 3}
+from nas_cli.networks.stems import STEMS, StemName
 
 
 class NetworkCell(nn.Module):
@@ -69,48 +64,19 @@ class NetworkCell(nn.Module):
         return torch.zeros_like(state[:, :, :: self.stride, :: self.stride])
 
 
-class AuxiliaryHead(nn.Sequential):
-    """A second classifier on an inner layer; its loss, with weight 0.4, helps to train the lower cells.
-
-    Args:
-        inputs: channels.
-        side: of the feature map, 7 or more; the pool strides by 3, at 7 by 2, so that 7, 8, 9 and 10 give 2x2.
-        classes: number of outputs.
-    Shape:
-        x: (batch, inputs, side, side)
-        returns: (batch, classes)
-    Differs from the paper: what a map larger than 10x10 leaves after the 2x2 convolution is averaged.
-    """
-
-    MINIMUM_SIDE = 7
-
-    def __init__(self, inputs: int, side: int, classes: int) -> None:
-        super().__init__(
-            nn.ReLU(),
-            nn.AvgPool2d(5, stride=2 if side == self.MINIMUM_SIDE else 3),
-            nn.Conv2d(inputs, 128, 1, bias=False),
-            nn.BatchNorm2d(128),
-            nn.ReLU(),
-            nn.Conv2d(128, 768, 2, bias=False),
-            nn.BatchNorm2d(768),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(768, classes),
-        )
-
-
 class CellNetwork(nn.Module):
     """An image classifier of stacked cells.
 
     Args:
-        genotype: its normal and reduction cell.
+        genotype: its normal and reduction cell, or one cell for each layer.
         input_shape: (channels, height, width) of an image; the sides must be multiples of 4 (of 2 where a stack of one
-            cell has one reduction).
+            cell has one reduction), and of 8 times that with the stem for ImageNet.
         classes: number of outputs.
-        channels: C of the first cells, doubled at each reduction. Paper: 36.
-        cells: depth. Paper: 20.
+        channels: C of the first cells, doubled at each reduction. Paper: 36 on CIFAR-10, 48 on ImageNet.
+        cells: depth. Paper: 20 on CIFAR-10, 14 on ImageNet.
         auxiliary: whether to add `auxiliary_head` on the cell at two thirds, where its map has a side of 7 or more.
+        stem: a key of `STEMS`: ``cifar`` keeps the side of the images, ``imagenet`` halves it three times.
+        auxiliary_norm: whether the head's second convolution is normalised. DARTS: not on ImageNet.
     Shape:
         x: (batch, channels, height, width)
         returns: (batch, classes); with `auxiliary` a pair, the second from the auxiliary head, None where there is none
@@ -120,37 +86,37 @@ class CellNetwork(nn.Module):
 
     def __init__(
         self,
-        genotype: Genotype,
+        genotype: Genotype | Layers,
         input_shape: tuple[int, int, int],
         classes: int,
         channels: int,
         cells: int,
         auxiliary: bool,
+        stem: StemName = "cifar",
+        auxiliary_norm: bool = True,
     ) -> None:
         super().__init__()
         for name, value in {"classes": classes, "channels": channels, "cells": cells}.items():
             if value < 1:
                 raise InputError(f"a network of cells needs {name} of at least 1, not {value}")
-        reduced = reductions(cells)
-        check_sides(input_shape, len(reduced))
+        kind, reduced = STEMS[stem], reductions(cells)
+        check_sides(input_shape, kind.halvings + len(reduced))
         self.auxiliary_cell = 2 * cells // 3
         self.auxiliary_head: AuxiliaryHead | None = None
-        # A stem of another kind need only say what follows: its two widths, its side, and whether the first output
-        # has twice the side of the second.
-        width = STEM_MULTIPLIER * channels
-        self.stem = nn.Sequential(nn.Conv2d(input_shape[0], width, 3, padding=1, bias=False), nn.BatchNorm2d(width))
-        widths, side, reduce_first = (width, width), min(input_shape[1:]), False
+        width = kind.multiplier * channels
+        self.stem = kind(input_shape[0], width)
+        widths, side, reduce_first = (width, width), min(input_shape[1:]) // 2**kind.halvings, kind.reduces
 
         self.cells = nn.ModuleList()
         for index in range(cells):
             reduce = index in reduced
-            cell = genotype.reduce if reduce else genotype.normal
+            cell = genotype.at(index, reduce)
             if reduce:
                 channels, side = 2 * channels, side // 2
             self.cells.append(NetworkCell(cell, widths, channels, reduce, reduce_first))
             widths, reduce_first = (widths[1], len(cell.concat) * channels), reduce
             if auxiliary and index == self.auxiliary_cell and side >= AuxiliaryHead.MINIMUM_SIDE:
-                self.auxiliary_head = AuxiliaryHead(widths[1], side, classes)
+                self.auxiliary_head = AuxiliaryHead(widths[1], side, classes, auxiliary_norm)
         self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[1], classes))
 
     def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
@@ -164,7 +130,8 @@ class CellNetwork(nn.Module):
 
     def _features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The outputs of the last cell and of the cell that carries the auxiliary head."""
-        first = second = inner = self.stem(x)
+        first, second = self.stem(x)
+        inner = second
         for index, cell in enumerate(self.cells):
             first, second = second, cell(first, second)
             if index == self.auxiliary_cell:

@@ -20,10 +20,15 @@ class Choices:
     Args:
         edges: (source, target) node numbers, target by target, then by source.
         operations: for each edge its candidates; all edges have equally many, in the order of the columns.
+        inputs: how many edges a node of a derived cell keeps, each with an operation other than `none`. None: all of
+            them, and then `none` is an operation like any other.
+        repeats: how many cells of this type the supernet has.
     """
 
     edges: tuple[tuple[int, int], ...]
     operations: tuple[tuple[str, ...], ...]
+    inputs: int | None = 2
+    repeats: int = 1
 
     def __post_init__(self) -> None:
         require(len(self.edges) == len(self.operations), "every edge needs its own list of operations")
@@ -40,6 +45,11 @@ class Choices:
         """The inner nodes, in order."""
         return sorted({target for _, target in self.edges})
 
+    def allowed(self, row: int) -> list[int]:
+        """Columns of an edge that a derived cell may have."""
+        names = self.operations[row]
+        return [column for column, name in enumerate(names) if name != NONE or self.inputs is None]
+
     def rows_into(self, target: int) -> list[int]:
         """Rows of the edges that end in a node."""
         return [row for row, edge in enumerate(self.edges) if edge[1] == target]
@@ -47,6 +57,16 @@ class Choices:
     def rows_from(self, source: int) -> list[int]:
         """Rows of the edges that begin in a node."""
         return [row for row, edge in enumerate(self.edges) if edge[0] == source]
+
+    def one_hot(self, nodes: Nodes) -> list[list[float]]:
+        """A derived cell in the place of probabilities, (edges, operations): 1 where it has an operation."""
+        kept = {
+            (source, target, name) for target, node in zip(self.targets, nodes, strict=True) for name, source in node
+        }
+        return [
+            [float((source, target, name) in kept) for name in names]
+            for (source, target), names in zip(self.edges, self.operations, strict=True)
+        ]
 
 
 #: The open decisions of a whole supernet, by type of cell (``normal``, ``reduce``).

@@ -63,12 +63,11 @@ class Cell:
         concat = _CONCAT.fullmatch(tail.strip())
         if not separator or not concat:
             raise InputError(f"not a cell: {text!r} must end in '; concat' and node numbers, as in '; concat 2,3,4,5'")
-        nodes = tuple(_parse_node(node.strip(), text) for node in body.split("|"))
+        nodes = tuple(parse_node(node.strip()) for node in body.split("|"))
         return cls(nodes, tuple(int(number) for number in concat.group(1).split(",")))
 
     def __str__(self) -> str:
-        nodes = [" + ".join(f"{operation}:{source}" for operation, source in node) or EMPTY_NODE for node in self.nodes]
-        return f"{' | '.join(nodes)} ; concat {','.join(map(str, self.concat))}"
+        return f"{' | '.join(map(node_text, self.nodes))} ; concat {','.join(map(str, self.concat))}"
 
     def count(self, operation: str) -> int:
         """How many inputs of its nodes are this operation; of ``skip_connect`` it is DARTS+'s criterion."""
@@ -109,12 +108,63 @@ class Genotype:
         """As an architecture of the space of that name."""
         return Architecture(space, (str(self.normal), str(self.reduce)))
 
+    def at(self, index: int, reduce: bool) -> Cell:
+        """The cell of a layer."""
+        return self.reduce if reduce else self.normal
 
-def _parse_node(node: str, text: str) -> tuple[tuple[str, int], ...]:
-    if node == EMPTY_NODE:
+    def by_type(self) -> dict[str, Cell]:
+        """The cells by type."""
+        return {"normal": self.normal, "reduce": self.reduce}
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A cell of its own for each layer of a network, and so for networks of that depth alone."""
+
+    cells: tuple[Cell, ...]
+
+    def at(self, index: int, reduce: bool) -> Cell:
+        """The cell of a layer."""
+        return self.cells[index]
+
+    def by_type(self) -> dict[str, Cell]:
+        """The cells by `layer_types`."""
+        return dict(zip(layer_types(len(self.cells)), self.cells, strict=True))
+
+
+def from_architecture(architecture: Architecture) -> Genotype | Layers:
+    """What an architecture's decisions, the texts of its cells, describe: two cells, or more with one for each layer.
+
+    Raises `InputError` for any other.
+    """
+    texts = [decision for decision in architecture.decisions if isinstance(decision, str)]
+    if len(texts) < len(architecture.decisions) or len(texts) <= 2:
+        return Genotype.from_architecture(architecture)
+    return Layers(tuple(map(Cell.parse, texts)))
+
+
+def reductions(cells: int) -> set[int]:
+    """Indices of the reduction cells: a third and two thirds of the way; in a short stack both can be one."""
+    return {cells // 3, 2 * cells // 3}
+
+
+def layer_types(cells: int) -> tuple[str, ...]:
+    """The types of the cells of a network in which each is a type of its own: ``normal_0``, ``reduce_1`` …"""
+    reduced = reductions(cells)
+    return tuple(f"{'reduce' if index in reduced else 'normal'}_{index}" for index in range(cells))
+
+
+def node_text(node: tuple[tuple[str, int], ...]) -> str:
+    """A node's inputs as they stand in the text of a cell."""
+    return " + ".join(f"{operation}:{source}" for operation, source in node) or EMPTY_NODE
+
+
+def parse_node(text: str) -> tuple[tuple[str, int], ...]:
+    """The inverse of `node_text`. Raises `InputError` for a malformed text."""
+    if text == EMPTY_NODE:
         return ()
     pairs = []
-    for part in node.split("+"):
+    for part in text.split("+"):
         match = _PAIR.fullmatch(part.strip())
         if not match:
             raise InputError(f"not a cell: {part.strip()!r} in {text!r} must be operation:source, as in skip_connect:0")

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_cli.build import resolve
@@ -45,10 +46,10 @@ class FactorizedReduce(nn.Module):
         inputs, outputs: channels; `outputs` must be even, as each convolution makes half of them.
         affine: whether the normalisation learns scale and shift.
     Shape:
-        x: (batch, inputs, height, width), both sides even
-        returns: (batch, outputs, height / 2, width / 2)
+        x: (batch, inputs, height, width); an odd side is made even by zeros at its end
+        returns: (batch, outputs, ⌈height / 2⌉, ⌈width / 2⌉)
     Raises:
-        InputError: in the constructor for odd `outputs`, in the call for an odd side.
+        InputError: for odd `outputs`.
     """
 
     def __init__(self, inputs: int, outputs: int, affine: bool = True) -> None:
@@ -64,7 +65,7 @@ class FactorizedReduce(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:]
         if height % 2 or width % 2:
-            raise InputError(f"a factorized reduction needs even sides, not {height}x{width}")
+            x = F.pad(x, (0, width % 2, 0, height % 2))
         x = torch.relu(x)
         normed: Tensor = self.norm(torch.cat([self.first(x[:, :, ::2, ::2]), self.second(x[:, :, 1::2, 1::2])], dim=1))
         return normed
@@ -135,6 +136,7 @@ def _skip_connect(channels: int, stride: int, affine: bool) -> nn.Module:
     return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
 
 
+POOLS = ("max_pool_3x3", "avg_pool_3x3")
 # name -> (channels, stride, affine) -> module. Pools come without the normalisation that a search puts behind them.
 OPERATIONS: dict[str, Callable[[int, int, bool], nn.Module]] = {
     "none": lambda channels, stride, affine: Zero(stride),
@@ -173,6 +175,14 @@ def make_operation(name: str, channels: int, stride: int, affine: bool) -> nn.Mo
     if not (inspect.isclass(operation) and issubclass(operation, nn.Module)):
         raise InputError(f"operation {name!r} must be a torch.nn.Module made from (channels, stride, affine)")
     return operation(channels, stride, affine)
+
+
+def search_operation(name: str, channels: int, stride: int) -> nn.Module:
+    """An operation as DARTS' search has it: no learnt scale, and pools normalised; raises as `make_operation`."""
+    operation = make_operation(name, channels, stride, affine=False)
+    if name in POOLS:
+        return nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
+    return operation
 
 
 def check_sides(input_shape: tuple[int, int, int], halvings: int) -> None:

@@ -26,7 +26,11 @@ def summary(data: Mapping[str, Any], description: str, folder: Path, next_comman
         *(f"  {name.replace('_', ' ')}: {show(name, value)}" for name, value in _figures(data)),
         "",
         f"Files: {folder}/",
-        *(f"  {name}" for name in ("result.json", "architecture.json", "architecture.svg") if (folder / name).exists()),
+        *(
+            f"  {name}"
+            for name in ("result.json", "architecture.json", "architecture.svg", "report.html")
+            if (folder / name).exists()
+        ),
     ]
     if next_command:
         lines += ["", f"Next: {next_command}"]

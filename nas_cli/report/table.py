@@ -91,8 +91,8 @@ def write_csv(rows: Iterable[Row], path: Path) -> None:
 
 
 @dataclass(frozen=True)
-class _Column:
-    """A column of the terminal's table; numbers stand to the right."""
+class TableColumn:
+    """A column of the table as text; numbers stand to the right, and optional ones are left out where it is narrow."""
 
     title: str
     cells: tuple[str, ...]
@@ -115,7 +115,7 @@ def draw_summary(rows: Sequence[Row]) -> str:
     from the right, and a line below says which; options move below their rows.
     """
     width = shutil.get_terminal_size((WIDTH_ELSEWHERE, 24)).columns
-    columns, heading = [column for column in _columns(rows) if not column.empty], ""
+    columns, heading = [column for column in columns_of(rows) if not column.empty], ""
     if _total(columns) > width and len(rows) > 1:
         same = [column for column in columns if not column.number and len(set(column.cells)) == 1]
         heading = "  ".join(f"{column.title} {column.cells[0]}" for column in same)
@@ -140,10 +140,12 @@ def draw_summary(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _columns(rows: Sequence[Row]) -> list[_Column]:
-    def column(title: str, cell: Callable[[Row], Any], number: bool = True, optional: bool = False) -> _Column:
+def columns_of(rows: Sequence[Row]) -> list[TableColumn]:
+    """All columns of the table, also those that are empty."""
+
+    def column(title: str, cell: Callable[[Row], Any], number: bool = True, optional: bool = False) -> TableColumn:
         values = [cell(row) for row in rows]
-        return _Column(title, tuple(MISSING if value is None else str(value) for value in values), number, optional)
+        return TableColumn(title, tuple(MISSING if value is None else str(value) for value in values), number, optional)
 
     # Options are the last to be left out; they then stand below their rows, which would look alike without them.
     columns = [
@@ -209,10 +211,10 @@ def _format(value: float, name: str) -> str:
     return f"{value:.4g}"
 
 
-def _total(columns: Sequence[_Column]) -> int:
+def _total(columns: Sequence[TableColumn]) -> int:
     return sum(column.width + 2 for column in columns) - 2
 
 
-def _line(columns: Sequence[_Column], cells: Sequence[str]) -> str:
+def _line(columns: Sequence[TableColumn], cells: Sequence[str]) -> str:
     pairs = zip(columns, cells, strict=True)
     return "  ".join(f"{cell:>{c.width}}" if c.number else f"{cell:<{c.width}}" for c, cell in pairs).rstrip()

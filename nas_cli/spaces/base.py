@@ -171,8 +171,8 @@ class NetworkSpace(Space):
         """
 
 
-class SupernetSpace(NetworkSpace):
-    """A space that also has one network holding all of its architectures."""
+class CellSpace(Space):
+    """A space that also has one network holding all of its architectures, whatever that network is for."""
 
     @property
     @abstractmethod
@@ -180,17 +180,37 @@ class SupernetSpace(NetworkSpace):
         """What the supernet leaves open, by type of cell."""
 
     @abstractmethod
-    def supernet(self, input_shape: tuple[int, int, int], classes: int, fan_out: FanOutFactory) -> nn.Module:
-        """The search network over all of `choices`, freshly initialised from torch's current generator.
+    def from_cells(self, cells: Mapping[str, Nodes]) -> Architecture:
+        """The architecture of cells derived from a supernet, by type of cell."""
+
+    def check_depth(self, cells: int) -> None:
+        """Raise `InputError` where a supernet cannot have this depth."""
+
+    def known(self, architecture: Architecture) -> dict[str, float]:
+        """What is known of an architecture without training it; fractions and counts, most often nothing."""
+        return {}
+
+
+class SupernetSpace(NetworkSpace, CellSpace):
+    """A space of image networks that also has a supernet."""
+
+    @abstractmethod
+    def supernet(
+        self,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        fan_out: FanOutFactory,
+        choices: CellChoices | None = None,
+        cells: int | None = None,
+    ) -> nn.Module:
+        """The search network, freshly initialised from torch's current generator.
 
         Args:
             input_shape: (channels, height, width) of an image.
             classes: number of outputs.
             fan_out: makes the mixed edges that leave one node.
+            choices: what it leaves open; None: all of the space's.
+            cells: its depth; None: the space's own.
         Shape:
             forward: (batch, channels, height, width), {type of cell: (edges, operations)} -> (batch, classes)
         """
-
-    @abstractmethod
-    def from_cells(self, cells: Mapping[str, Nodes]) -> Architecture:
-        """The architecture of cells derived from a supernet, by type of cell."""

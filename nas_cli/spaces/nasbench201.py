@@ -5,17 +5,26 @@ Reference: Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326, sec. 2.1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cached_property
+
+from nas_cli import tabular
 from nas_cli.architecture import Architecture, CellGraph
 from nas_cli.errors import InputError, nearest
+from nas_cli.networks.choices import NONE, CellChoices, Choices, Nodes
 from nas_cli.networks.nasbench201 import EDGES, NasBench201Network, check_size
-from nas_cli.spaces.base import Categorical, Decision, NetworkSpace
+from nas_cli.networks.nasbench201_supernet import KIND, NasBench201Supernet
+from nas_cli.networks.supernet import FanOutFactory
+from nas_cli.spaces.base import Categorical, Decision, SupernetSpace
 
-OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+OPERATIONS = (NONE, "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 _FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
 
 
-class NasBench201(NetworkSpace):
+class NasBench201(SupernetSpace):
     """Cells of four nodes with an operation on each of the six edges: 5^6 = 15,625 architectures.
+
+    What the benchmark measured of a cell is `known`, so that a search can be followed epoch by epoch.
 
     Args:
         name: the name under which it was configured.
@@ -25,13 +34,18 @@ class NasBench201(NetworkSpace):
         InputError: for a number of cells that is no positive multiple of 3, or fewer than one channel.
     """
 
-    def __init__(self, name: str, channels: int = 16, cells: int = 15) -> None:
+    def __init__(self, name: str, channels: int = 8, cells: int = 3) -> None:
         super().__init__(name)
         check_size(channels, cells)
         self.channels = channels
         self.cells = cells
 
-    @property
+    @cached_property
+    def choices(self) -> CellChoices:
+        """One row for each edge of the one cell; a derived cell has them all, those of `none` too."""
+        return {KIND: Choices(EDGES, (OPERATIONS,) * len(EDGES), inputs=None, repeats=self.cells)}
+
+    @cached_property
     def decisions(self) -> tuple[Decision, ...]:
         return tuple(Categorical(f"{source}->{target}", OPERATIONS) for source, target in EDGES)
 
@@ -70,7 +84,7 @@ class NasBench201(NetworkSpace):
         edges = [
             (source, target, str(operation))
             for (source, target), operation in zip(EDGES, self.encode(architecture), strict=True)
-            if operation != "none"
+            if operation != NONE
         ]
         return [CellGraph("cell", ("input",), ("1", "2", "3"), tuple(edges), (3,), "output")]
 
@@ -100,3 +114,42 @@ class NasBench201(NetworkSpace):
             self.channels if channels is None else channels,
             self.cells if cells is None else cells,
         )
+
+    def supernet(
+        self,
+        input_shape: tuple[int, int, int],
+        classes: int,
+        fan_out: FanOutFactory,
+        choices: CellChoices | None = None,
+        cells: int | None = None,
+    ) -> NasBench201Supernet:
+        open_ = self.choices if choices is None else choices
+        depth = self.cells if cells is None else cells
+        return NasBench201Supernet(open_, input_shape, classes, self.channels, depth, fan_out)
+
+    def check_depth(self, cells: int) -> None:
+        check_size(self.channels, cells)
+
+    def from_cells(self, cells: Mapping[str, Nodes]) -> Architecture:
+        """The architecture of a derived cell; an edge that it lacks is `none`. Raises `InputError` for two on one."""
+        found = dict.fromkeys(EDGES, NONE)
+        taken = set()
+        for target, node in enumerate(cells[KIND], start=1):
+            for operation, source in node:
+                if (source, target) in taken:
+                    raise InputError(
+                        f"edge {source}->{target} has two operations: a cell of {self.name} has one on each edge"
+                    )
+                taken.add((source, target))
+                found[source, target] = operation
+        return self.decode(list(found.values()))
+
+    def known(self, architecture: Architecture) -> dict[str, float]:
+        """``table_<data set>_valid`` and ``…_test``: accuracies after 200 epochs, means over the benchmark's runs."""
+        row = tabular.nasbench201_rows()[tuple(map(str, self.encode(architecture)))]
+        table = tabular.load(tabular.NASBENCH201)
+        return {
+            f"table_{data}_{part}": round(float(table[f"{column}_{part}"][row]) / 100, 6)
+            for data, column in tabular.NASBENCH201_DATA.items()
+            for part in ("valid", "test")
+        }

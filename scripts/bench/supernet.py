@@ -23,18 +23,19 @@ from typing import cast
 
 import textbook
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset, Images
-from nas_cli.estimators.shared_weights import SharedWeights
+from nas_cli.estimators.shared_images import SharedImageWeights
 from nas_cli.hardware import Hardware
 from nas_cli.networks.operations import FactorizedReduce
 from nas_cli.networks.supernet import MixedCell, Supernet
 from nas_cli.spaces.darts import DartsSpace
 from nas_cli.strategies.gradient.architecture_gradient import FirstOrder, SecondOrder
 from nas_cli.strategies.gradient.mixing import Softmax
+from nas_cli.strategies.gradient.optimizers import Adam
+from nas_cli.strategies.gradient.relaxation import Relaxation
 
 CLASSES = 10
 CONVOLUTIONS = [column for column, name in enumerate(textbook.OPERATIONS) if "conv" in name]
@@ -81,29 +82,21 @@ class MadeUp(Dataset):
     test = train
 
 
-def our_side(size: Size, device: str = "cpu") -> tuple[SharedWeights, Softmax, dict[str, Tensor]]:
-    """Supernet, mixing and architecture parameters, as a search makes them, at the paper's learning rate."""
+def our_side(size: Size, device: str = "cpu") -> Relaxation:
+    """Supernet and architecture parameters, as a search makes them, at the paper's learning rates."""
     space = DartsSpace("darts", textbook.OPERATIONS, 4, size.channels, size.cells)
-    shared = SharedWeights(space, MadeUp(size), Hardware(device), seed=0, batch_size=size.batch, learning_rate=0.025)
+    shared = SharedImageWeights(space, MadeUp(size), Hardware(device), 0, size.batch, learning_rate=0.025)
     mixing = Softmax()
     shared.begin(mixing.fan_out, epochs=1)
-    initial = mixing.initial(space.choices)
-    return shared, mixing, {kind: value.to(shared.hardware.device).requires_grad_() for kind, value in initial.items()}
+    return Relaxation(shared, mixing, space.choices, (), Adam(learning_rate=3e-4), gradient_clip=None)
 
 
 def our_step(size: Size, second_order: bool, device: str) -> Callable[[], None]:
-    shared, mixing, parameters = our_side(size, device)
-    adam = torch.optim.Adam(parameters.values(), 3e-4, (0.5, 0.999), weight_decay=1e-3)
+    relaxation = our_side(size, device)
     gradient = SecondOrder() if second_order else FirstOrder()
 
     def step() -> None:
-        train, held_out = shared.train_batch(), shared.held_out_batch()
-        for parameter, slope in zip(
-            parameters.values(), gradient(shared, mixing, parameters, train, held_out), strict=True
-        ):
-            parameter.grad = slope
-        adam.step()
-        shared.weight_step(train, mixing.weights(parameters))
+        gradient.step(relaxation)
 
     return step
 
@@ -155,9 +148,9 @@ class Twins:
     """Our search and the textbook's in float64, with the same weights and architecture parameters."""
 
     def __init__(self, size: Size, second_order: bool = True) -> None:
-        self.shared, self.mixing, self.parameters = our_side(size)
+        self.relaxation = our_side(size)
+        self.shared = self.relaxation.shared
         self.shared.network.double()
-        self.shared.loss = F.cross_entropy  # type: ignore[method-assign]  # a run's loss is float32 in any precision
         theirs = textbook.Network(size.shape[0], CLASSES, size.channels, size.cells).double()
         self.theirs = textbook.Search(theirs, second_order)
         ours = self.shared.network
@@ -168,37 +161,43 @@ class Twins:
                 mine[part] = other
             for kind, alpha in self.theirs.alphas.items():
                 alpha *= 500  # far from uniform, so that no operation can hide
-                self.parameters[kind] = alpha.detach().clone().requires_grad_()
+                self.relaxation.parameters[kind].data = alpha.detach().clone()
         self.train, self.held_out = random_batch(size, 1, torch.float64), random_batch(size, 2, torch.float64)
 
     def losses(self) -> tuple[Tensor, Tensor]:
         """Both sides' loss on the training batch, with a graph."""
-        images, labels = self.train
-        ours = self.shared.loss(self.shared.forward(images, self.mixing.weights(self.parameters)), labels)
-        return ours, self.theirs.loss(self.train)
+        return self.shared.loss(self.train, self.relaxation.weights()), self.theirs.loss(self.train)
 
     def gradient_gap(self) -> float:
         """Largest relative difference of the gradients of the training loss, in weights and architecture."""
         mine, other = self.losses()
-        names = [*dict.fromkeys(weight for weight, _, _ in self.pairs), *self.parameters.values()]
+        alphas = self.relaxation.parameters.values()
+        names = [*dict.fromkeys(weight for weight, _, _ in self.pairs), *alphas]
         found = dict(zip(names, torch.autograd.grad(mine, names), strict=True))
         wanted = torch.autograd.grad(other, [w for _, _, w in self.pairs] + list(self.theirs.alphas.values()))
         parts = [found[weight][part] for weight, part, _ in self.pairs]
-        return gap(parts + [found[alpha] for alpha in self.parameters.values()], wanted)
+        return gap(parts + [found[alpha] for alpha in alphas], wanted)
 
     def weight_step_gap(self) -> float:
         """Take one step of the weights on both sides; the largest relative difference of the weights after it."""
-        self.shared.weight_step(self.train, self.mixing.weights(self.parameters))
+        self.shared.weight_step(self.train, self.relaxation.weights())
         self.theirs.sgd.zero_grad()
         self.theirs.loss(self.train).backward()
         nn.utils.clip_grad_norm_(self.theirs.network.parameters(), 5.0)
         self.theirs.sgd.step()
         return gap([mine[part] for mine, part, _ in self.pairs], [other for _, _, other in self.pairs])
 
+    def architecture_gradient(self, method: FirstOrder | SecondOrder) -> list[Tensor]:
+        """Our gradient in the architecture parameters; nothing moves."""
+        weights = self.relaxation.weights()
+        leaves = {kind: rows.detach().requires_grad_() for kind, rows in weights.items()}
+        return self.relaxation.gradient(weights, method.slopes(self.shared, leaves, self.train, self.held_out))
+
     def architecture_gap(self) -> float:
         """Relative difference of the second-order gradients."""
-        ours = SecondOrder()(self.shared, self.mixing, self.parameters, self.train, self.held_out)
-        return gap(ours, self.theirs.architecture_gradient(self.train, self.held_out))
+        return gap(
+            self.architecture_gradient(SecondOrder()), self.theirs.architecture_gradient(self.train, self.held_out)
+        )
 
 
 def gap(found: list[Tensor], wanted: tuple[Tensor, ...] | list[Tensor]) -> float:

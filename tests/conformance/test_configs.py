@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from nas_cli import config as configuration
-from nas_cli import session
+from nas_cli import published, session
 from nas_cli.build import build, check, resolve
 from nas_cli.data.base import Dataset
-from nas_cli.errors import CombinationError
+from nas_cli.errors import InputError
 
 CONFIGS = configuration.configs_folder()
 #: What the program gives to a part that asks for it by name.
@@ -23,21 +23,28 @@ INJECTED = {"name", "space", "dataset", "hardware", "seed", "estimator"}
 AT_LEAST = {
     "dataset": 8,
     "estimator": 4,
+    "estimator/schedule": 2,
     "evaluation": 2,
     "executor": 1,
     "experiment": 2,
     "hardware": 1,
     "space": 3,
-    "strategy": 3,
-    "strategy/architecture_gradient": 2,
-    "strategy/derivation": 1,
-    "strategy/mixing": 1,
+    "strategy": 11,
+    "strategy/architecture_gradient": 4,
+    "strategy/derivation": 3,
+    "strategy/diagnostics": 3,
+    "strategy/mixing": 4,
+    "strategy/optimizer": 2,
+    "strategy/regularisers": 2,
+    "strategy/stages": 2,
+    "strategy/stopping": 4,
 }
 #: Options whose name says all.
 SELF_EXPLAINING = {"batch_size", "momentum", "weight_decay", "label_smoothing", "_target_"}
 
 CHOICES = [(group, name) for group, names in configuration.choices().items() for name in names]
 PARTS = [(group, name) for group, name in CHOICES if group != "experiment"]
+GROUPS = {group for group, _ in PARTS if "/" not in group}
 EXPERIMENTS = [name for group, name in CHOICES if group == "experiment"]
 
 
@@ -49,12 +56,23 @@ def part_of(text: str, group: str) -> tuple[dict[str, Any], set[str]]:
     """The mapping that describes the part, and the names of the parts that its defaults list puts into it."""
     content = yaml.safe_load(text)
     if not text.startswith("# @package _global_"):
-        return content, set()
-    strangers = set(content) - {"defaults", group}
+        joined = {key for entry in content.pop("defaults", []) if isinstance(entry, dict) for key in entry}
+        # In a group of which several can be chosen, each stands under its own name.
+        (several,) = [content] if "_target_" in content else content.values()
+        return several, joined
+    # A strategy may also say how large the space and how long the training is that suit it.
+    strangers = set(content) - {"defaults", group} - (GROUPS if group == "strategy" else set())
     assert not strangers, f"outside of {group}: {', '.join(sorted(strangers))}"
     # `- mixing@strategy.mixing: softmax` puts a part at strategy.mixing.
     joined = [key.partition("@")[2] for entry in content["defaults"] if isinstance(entry, dict) for key in entry]
-    return content[group], {key.removeprefix(f"{group}.") for key in joined if key.startswith(f"{group}.")}
+    names = {key.removeprefix(f"{group}.") for key in joined if key.startswith(f"{group}.")}
+    # What is set of such a part here, beside its own file, is checked where it is built.
+    return {option: value for option, value in content[group].items() if option not in names}, names
+
+
+def is_one_of_several(group: str, name: str) -> bool:
+    """Whether a part stands under its own name, so that any number of its group can be chosen."""
+    return "_target_" not in yaml.safe_load(text_of(group, name)) and not text_of(group, name).startswith("# @package")
 
 
 def faults_in(part: dict[str, Any], joined: set[str] = frozenset()) -> list[str]:  # type: ignore[assignment]
@@ -70,12 +88,17 @@ def faults_in(part: dict[str, Any], joined: set[str] = frozenset()) -> list[str]
     return faults
 
 
+def is_taken_over(value: Any) -> bool:
+    """Whether a value is another option's, by interpolation."""
+    return isinstance(value, str) and value.startswith("${")
+
+
 def defaults_that_differ(part: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Options whose value is not the constructor's default, where it has one."""
     parameters = inspect.signature(resolve(part["_target_"])).parameters
     different = {}
     for name, value in part.items():
-        if name.startswith("_") or parameters[name].default is inspect.Parameter.empty:
+        if name.startswith("_") or parameters[name].default is inspect.Parameter.empty or is_taken_over(value):
             continue
         if isinstance(value, dict):
             value = build(value, name, object)  # a part is compared with the part that the constructor has
@@ -90,7 +113,7 @@ def test_every_file_is_walked() -> None:
     assert not {group for group, count in AT_LEAST.items() if counts.get(group, 0) < count}
     files = {path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml")}
     assert {f"{group}/{name}" for group, name in CHOICES} == {
-        file for file in files if "/" in file and not file.startswith("hydra/")
+        file for file in files if "/" in file and not file.startswith(("hydra/", "table/"))
     }
     assert {file for file in files if "/" not in file} == {"search", "evaluate"}
 
@@ -104,7 +127,8 @@ def test_options_are_exactly_those_of_the_constructor(group: str, name: str) -> 
 def test_values_are_of_types_that_the_constructor_accepts(group: str, name: str) -> None:
     part, joined = part_of(text_of(group, name), group)
     given = dict.fromkeys([*INJECTED, *joined])
-    assert check(part, group, object, given) == []
+    own = {option: value for option, value in part.items() if not is_taken_over(value)}
+    assert check(own, group, object, given) == []
 
 
 @pytest.mark.parametrize("target", sorted({part_of(text_of(*choice), choice[0])[0]["_target_"] for choice in PARTS}))
@@ -124,13 +148,13 @@ def test_the_first_comment_is_the_command_that_runs_it(group: str, name: str) ->
     first = next(line for line in comments if "@package" not in line)
     command = r"\bnas-evaluate " if group == "evaluation" else r"\bnas-run "
     assert re.search(command, first), first
-    assert re.search(rf"[ +]{group}={name}\b", first) or (name == "default" and f" {group}." in first), first
+    assert re.search(rf"[ +]{group}=\[?{name}\b", first) or (name == "default" and f" {group}." in first), first
 
 
 @pytest.mark.parametrize(("group", "name"), PARTS)
 def test_every_option_is_explained(group: str, name: str) -> None:
     body = text_of(group, name)
-    if "\ndefaults:" in body:
+    if body.startswith("# @package _global_"):
         body = body[body.index(f"\n{group}:") :]
     silent = [
         line.strip()
@@ -174,6 +198,29 @@ def test_a_changed_default_is_found() -> None:
     assert set(defaults_that_differ(part)) == {"augmentation", "download"}
 
 
+STRATEGY_PARTS = [(group, name) for group, name in PARTS if group.startswith("strategy/")]
+
+
+def hosts_of(option: str) -> list[str]:
+    """The strategies that have such a part."""
+    return [name for name in configuration.choices()["strategy"] if f"- {option}@" in text_of("strategy", name)]
+
+
+@pytest.mark.parametrize(("group", "name"), STRATEGY_PARTS)
+def test_a_part_can_be_chosen_in_every_strategy_that_has_such_a_part(group: str, name: str) -> None:
+    """What a strategy's file sets of the part that it chooses stays there when another is chosen."""
+    option = group.partition("/")[2]
+    assert hosts_of(option), "no strategy has this part"
+    part, _ = part_of(text_of(group, name), group)
+    for host in hosts_of(option):
+        left = yaml.safe_load(text_of("strategy", host))["strategy"].get(option, {})
+        if is_one_of_several(group, name):
+            assert set(left) <= {name}, host
+            left = left.get(name, {})
+        both = {key: value for key, value in {**part, **left}.items() if not is_taken_over(value)}
+        assert check(both, option, object, dict.fromkeys(INJECTED)) == [], host
+
+
 @pytest.fixture
 def _no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """An empty folder to work in, and data sets that must not be read."""
@@ -184,8 +231,8 @@ def _no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for group, name in PARTS:
         if group == "dataset":
             kind = resolve(part_of(text_of(group, name), group)[0]["_target_"])
-            monkeypatch.setattr(kind, "train", read)
-            monkeypatch.setattr(kind, "test", read)
+            for part in {"train", "valid", "test"} & set(dir(kind)):
+                monkeypatch.setattr(kind, part, read)
     monkeypatch.chdir(tmp_path)
 
 
@@ -193,6 +240,13 @@ def parts_of(primary: str, *overrides: str) -> Any:
     """The parts that a command line composes, all built."""
     config = configuration.compose(primary, overrides)
     return session._Parts({"command": primary, **config})
+
+
+def holds(config: Any, given: Any) -> bool:
+    """Whether a configuration has what was given, whatever else it has."""
+    if isinstance(given, dict):
+        return isinstance(config, dict) and all(key in config and holds(config[key], given[key]) for key in given)
+    return bool(config == given)
 
 
 def in_group(group: str) -> list[str]:
@@ -209,7 +263,8 @@ class TestEverythingBuilds:
 
     @pytest.mark.parametrize("name", in_group("dataset"))
     def test_a_data_set_to_train_on(self, name: str) -> None:
-        parts = parts_of("search", "strategy=random", "space=darts", "estimator=train", f"dataset={name}")
+        images, text = ["strategy=random", "space=darts", "estimator=train"], ["space=darts_recurrent"]
+        parts = self._first("search", [[*others, f"dataset={name}"] for others in (images, text)])
         assert parts.dataset.name == name
 
     @pytest.mark.parametrize("name", in_group("space"))
@@ -222,7 +277,11 @@ class TestEverythingBuilds:
 
     @pytest.mark.parametrize("name", in_group("evaluation"))
     def test_an_evaluation(self, name: str) -> None:
-        assert parts_of("evaluate", "architecture=darts_v2", f"evaluation={name}").search.recipe.epochs > 0
+        # Of each space that has any one published architecture.
+        examples = {published.load(known).space: known for known in published.names()}
+        chosen = [[f"space={space}", f"architecture={known}"] for space, known in examples.items()]
+        parts = self._first("evaluate", [[*others, f"evaluation={name}"] for others in chosen])
+        assert parts.search.recipe.epochs > 0
 
     @pytest.mark.parametrize("name", in_group("executor"))
     def test_an_executor(self, name: str) -> None:
@@ -237,30 +296,33 @@ class TestEverythingBuilds:
         for section, options in given.items():
             if section == "defaults":
                 continue
-            for option, value in options.items():
-                assert parts.config[section][option] == value
+            assert holds(parts.config[section], options)
 
-    @pytest.mark.parametrize(
-        ("group", "name"), [(group, name) for group, name in PARTS if group.startswith("strategy/")]
-    )
+    @pytest.mark.parametrize(("group", "name"), STRATEGY_PARTS)
     def test_a_part_of_a_strategy(self, group: str, name: str) -> None:
-        option = group.partition("/")[2]
-        hosts = [host for host in in_group("strategy") if f"- {option}@" in text_of("strategy", host)]
-        assert hosts, "no strategy has this part"
-        for host in hosts:
-            config = parts_of("search", f"strategy={host}", f"{group}={name}").config
-            assert config["strategy"][option]["_target_"] == part_of(text_of(group, name), group)[0]["_target_"]
+        option, several = group.partition("/")[2], is_one_of_several(group, name)
+        chosen = f"{group}=[{name}]" if several else f"{group}={name}"
+        parts = self._first("search", [[f"strategy={host}", chosen] for host in hosts_of(option)])
+        found = parts.config["strategy"][option]
+        targets = [each["_target_"] for each in (found.values() if several else [found])]
+        assert targets == [part_of(text_of(group, name), group)[0]["_target_"]]
 
     def _some(self, override: str, *groups: str) -> Any:
         """The first combination with choices of these groups that goes together."""
         combinations = [[override]]
         for group in groups:
-            combinations = [[*others, f"{group}={name}"] for others in combinations for name in in_group(group)]
+            names = sorted(in_group(group), key=lambda name: name not in ("random", "darts"))  # most go with these
+            combinations = [[*others, f"{group}={name}"] for others in combinations for name in names]
+        if "strategy" not in groups:
+            combinations = [[f"strategy={name}", *others] for name in ("random", "darts") for others in combinations]
+        return self._first("search", combinations)
+
+    def _first(self, primary: str, combinations: list[list[str]]) -> Any:
+        """The first of some command lines whose parts go together."""
         refused = []
         for overrides in combinations:
-            strategy = [] if any(other.startswith("strategy=") for other in overrides) else ["strategy=random"]
             try:
-                return parts_of("search", *strategy, *overrides)
-            except CombinationError as error:
+                return parts_of(primary, *overrides)
+            except InputError as error:  # also where a strategy sets an option that another space has not
                 refused.append(str(error))
         raise AssertionError(refused)

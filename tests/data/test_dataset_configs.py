@@ -14,7 +14,20 @@ from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset
 
 FOLDER = Path(__file__).parents[2] / "configs" / "dataset"
-MINE = ["cifar10", "cifar100", "digits", "fashion_mnist", "image_folder", "imagenet16", "mnist", "svhn"]
+MINE = [
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "image_folder",
+    "imagenet",
+    "imagenet16",
+    "mini_imagenet",
+    "mnist",
+    "omniglot",
+    "svhn",
+    "tiny_imagenet",
+]
 
 
 def load(name: str) -> tuple[str, dict[str, Any]]:
@@ -31,9 +44,10 @@ def test_yaml_lists_every_option_with_the_constructors_default(name: str) -> Non
     kind = get_class(options.pop("_target_"))
     assert issubclass(kind, Dataset)
     augmentation = options["augmentation"]
-    assert augmentation.pop("_target_") == "nas_cli.data.augmentation.Augmentation"
-    assert set(augmentation) == {"crop_padding", "flip", "cutout"}
-    options["augmentation"] = Augmentation(**augmentation)
+    applied = get_class(augmentation.pop("_target_"))
+    assert issubclass(applied, Augmentation)
+    assert set(augmentation) == set(inspect.signature(applied).parameters)
+    options["augmentation"] = applied(**augmentation)
     parameters = dict(inspect.signature(kind).parameters)
     assert next(iter(parameters)) == "name"
     del parameters["name"]

@@ -32,6 +32,7 @@ class Recording(Source):
         self.inner = inner
         self.mean, self.std = inner.mean, inner.std
         self.opened: list[list[int]] = []
+        self.seeds: list[Sequence[int] | None] = []
 
     def __len__(self) -> int:
         return len(self.inner)
@@ -39,8 +40,11 @@ class Recording(Source):
     def subset(self, indices: Sequence[int] | Tensor) -> Source:
         raise NotImplementedError
 
-    def batches(self, order: Sequence[Tensor], device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(
+        self, order: Sequence[Tensor], device: torch.device, seeds: Sequence[int] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
         self.opened.append([len(batch) for batch in order])
+        self.seeds.append(seeds)
         return self.inner.batches(order, device)
 
 
@@ -162,3 +166,39 @@ def test_a_last_batch_of_one_image_is_left_out(count: int, batch_size: int, batc
         assert [len(labels) for labels in epoch] == batches
         seen |= set(torch.cat(epoch).tolist())
     assert len(seen) == count  # another image is left out in each epoch
+
+
+def test_every_batch_has_a_reading_seed_of_its_own_that_a_resume_finds_again() -> None:
+    source = Recording(source_of(10))
+    loader = Loader(source, 4, 0, CPU, Augmentation())
+    for _ in range(6):
+        loader.next()
+    first, second = source.seeds
+    assert first is not None
+    assert second is not None
+    assert len({*first, *second}) == 6
+    resumed = Loader(source, 4, 0, CPU, Augmentation())
+    resumed.load_state_dict({"drawn": 4})
+    resumed.next()
+    assert source.seeds[-1] == second[1:]
+
+
+def test_without_augmentation_and_in_order_nothing_is_left_to_chance() -> None:
+    source = Recording(source_of(10))
+    Loader(source, 4, 0, CPU).next()
+    list(in_order(source, 4, CPU))
+    assert source.seeds == [None, None]
+
+
+class Colours(Augmentation):
+    """Doubles raw values, so that its place among the stages is seen."""
+
+    def colour(self, raw: Tensor, generator: torch.Generator) -> Tensor:
+        return raw.float() * 2
+
+
+def test_colours_are_changed_in_raw_units_before_the_normalisation() -> None:
+    plain, changed = (Loader(source_of(10), 10, 0, CPU, kind()) for kind in (Augmentation, Colours))
+    mean, std = source_of(10).mean.view(-1, 1, 1), source_of(10).std.view(-1, 1, 1)
+    before, after = plain.next()[0], changed.next()[0]
+    assert torch.allclose(after, (2 * (before * std + mean) - mean) / std, atol=1e-4)

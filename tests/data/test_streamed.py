@@ -12,6 +12,7 @@ from PIL import Image
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.loader import Loader, in_order
 from nas_cli.data.streamed import Streamed
+from nas_cli.data.windows import DRAWS, Windows, random_window
 from nas_cli.errors import InputError
 
 CPU = torch.device("cpu")
@@ -69,3 +70,64 @@ def test_a_file_damaged_meanwhile_is_one_line_in_the_main_process(workers: int, 
         list(in_order(source_of(paths, workers), 2, CPU))
     assert paths[2] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def photographs(folder: Path, count: int) -> list[str]:
+    """Colour pictures of unequal sizes."""
+    paths = []
+    for number in range(count):
+        paths.append(str(folder / f"{number}.png"))
+        pixels = np.random.default_rng(number).integers(0, 256, (20 + 3 * number, 31 - 2 * number, 3))
+        Image.fromarray(pixels.astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+def windowed(paths: list[str], workers: int = 0) -> Streamed:
+    windows = Windows(share=0.875, smallest_area=0.08)
+    return Streamed(paths, torch.arange(len(paths)), 3, 8, torch.zeros(3), torch.ones(3), workers, windows)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_seeded_batches_are_the_random_windows_of_each_picture(workers: int, tmp_path: Path) -> None:
+    paths = photographs(tmp_path, 6)
+    order, seeds = [torch.tensor([4, 0]), torch.tensor([4, 1, 2, 3])], [11, 12]
+    batches = list(windowed(paths, workers).batches(order, CPU, seeds))
+    for (images, labels), numbers, seed in zip(batches, order, seeds, strict=True):
+        assert torch.equal(labels, numbers)
+        generator = torch.Generator().manual_seed(seed)
+        draws = torch.rand(len(numbers), DRAWS, generator=generator, dtype=torch.float64).tolist()
+        for image, number, mine in zip(images, numbers.tolist(), draws, strict=True):
+            with Image.open(paths[number]) as picture:
+                box = random_window(*picture.size, 0.08, mine)
+                wanted = np.array(picture.resize((8, 8), Image.Resampling.BILINEAR, box=box))
+            assert np.array_equal(image.permute(1, 2, 0).numpy(), wanted)
+    assert not torch.equal(batches[0][0][0], batches[1][0][0])  # picture 4, in another window
+
+
+def test_unseeded_batches_show_the_centre(tmp_path: Path) -> None:
+    paths = photographs(tmp_path, 3)
+    ((images, _),) = windowed(paths).subset([2, 0]).batches([torch.tensor([0])], CPU)
+    with Image.open(paths[2]) as picture:
+        side = 0.875 * min(picture.size)
+        left, top = (picture.width - side) / 2, (picture.height - side) / 2
+        box = (left, top, left + side, top + side)
+        wanted = np.array(picture.resize((8, 8), Image.Resampling.BILINEAR, box=box))
+    assert np.array_equal(images[0].permute(1, 2, 0).numpy(), wanted)
+
+
+def test_a_subset_keeps_its_random_windows(tmp_path: Path) -> None:
+    source = windowed(photographs(tmp_path, 3))
+    order = [torch.tensor([0, 1])]
+    ((whole, _),) = source.batches([torch.tensor([2, 0])], CPU, [5])
+    ((part, _),) = source.subset([2, 0]).batches(order, CPU, [5])
+    assert torch.equal(part, whole)
+
+
+def test_random_windows_go_on_after_a_resume_as_if_uninterrupted(tmp_path: Path) -> None:
+    source = windowed(photographs(tmp_path, 7))
+    whole = Loader(source, 3, 0, CPU, Augmentation(flip=True))
+    seen = [whole.next()[0] for _ in range(5)]
+    resumed = Loader(source, 3, 0, CPU, Augmentation(flip=True))
+    resumed.load_state_dict({"drawn": 1})
+    for images in seen[1:]:
+        assert torch.equal(resumed.next()[0], images)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
-from nas_cli.networks.genotype import Cell, Genotype
+from nas_cli.networks.genotype import Cell, Genotype, Layers, from_architecture
 
 DARTS_V2_NORMAL = (
     "sep_conv_3x3:0 + sep_conv_3x3:1 | sep_conv_3x3:0 + sep_conv_3x3:1 | sep_conv_3x3:1 + skip_connect:0"
@@ -105,3 +107,21 @@ def test_graph_names_every_edge_once() -> None:
     assert graph.nodes == ("2", "3", "4")
     assert graph.edges == ((0, 2, "a"), (1, 2, "b"), (2, 4, "c"))
     assert (graph.outputs, graph.output) == ((4, 2), "concat")
+
+
+def test_more_than_two_texts_are_a_cell_for_each_layer() -> None:
+    texts = [f"sep_conv_3x3:{k % 2} ; concat 2" for k in range(4)]
+    layers = from_architecture(Architecture("darts", tuple(texts)))
+    assert isinstance(layers, Layers)
+    assert [str(cell) for cell in layers.cells] == texts
+    assert [layers.at(k, reduce=k in (1, 2)) for k in range(4)] == list(layers.cells)
+    assert list(layers.by_type()) == ["normal_0", "reduce_1", "reduce_2", "normal_3"]
+    pair = from_architecture(Architecture("darts", tuple(texts[:2])))
+    assert isinstance(pair, Genotype)
+    assert [pair.at(5, reduce=False), pair.at(0, reduce=True)] == list(pair.by_type().values())
+
+
+@pytest.mark.parametrize("decisions", [(), ("sep_conv_3x3:0 ; concat 2",), (1, "a", "b"), (0.5, 0.5, 0.5)])
+def test_no_other_decisions_are_cells(decisions: tuple[Any, ...]) -> None:
+    with pytest.raises(InputError, match="has two decisions"):
+        from_architecture(Architecture("darts", decisions))

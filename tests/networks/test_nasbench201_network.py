@@ -13,7 +13,7 @@ from nas_cli.networks.operations import make_operation
 from nas_cli.seeding import seeded
 from nas_cli.spaces.nasbench201 import OPERATIONS, NasBench201
 
-SPACE = NasBench201("nasbench201")
+SPACE = NasBench201("nasbench201", channels=16, cells=15)  # the paper's size
 
 
 def uniform(operation: str) -> str:

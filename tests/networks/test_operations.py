@@ -85,9 +85,14 @@ def test_factorized_reduce_starts_with_a_relu() -> None:
 
 
 @pytest.mark.parametrize("side", [(5, 4), (4, 7), (7, 7)])
-def test_factorized_reduce_refuses_odd_sides(side: tuple[int, int]) -> None:
-    with pytest.raises(InputError, match=f"{side[0]}x{side[1]}"):
-        FactorizedReduce(2, 2)(torch.zeros(1, 2, *side))
+def test_factorized_reduce_makes_odd_sides_even_with_zeros(side: tuple[int, int]) -> None:
+    with seeded(0):
+        module, x = FactorizedReduce(2, 2), torch.randn(3, 2, *side)
+    larger = torch.zeros(3, 2, *(length + length % 2 for length in side))
+    larger[:, :, : side[0], : side[1]] = x
+    output = module(x)
+    assert output.shape[2:] == tuple((length + 1) // 2 for length in side)
+    assert torch.equal(output, module(larger))
 
 
 def test_factorized_reduce_refuses_odd_channels() -> None:

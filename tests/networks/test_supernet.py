@@ -114,7 +114,7 @@ def test_uniform_weights_give_a_node_the_mean_of_its_operations() -> None:
     network = tiny()
     cell = network.cells[0]
     assert isinstance(cell, MixedCell)
-    first = second = network.stem(images())
+    first, second = network.stem(images())
     rows = [torch.full((len(targets), 8), 1 / 8, dtype=torch.float64) for targets in cell.targets]
     node = cell(first, second, rows)[:, :4]  # node 2, which only the two inputs reach
     expected = torch.zeros_like(node)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from lines import search_of, write_lines
 from run_folders import write_run, write_unfinished
 
 import nas_cli
@@ -67,6 +68,44 @@ def test_the_examples_of_the_help_run(sweep: Path, capsys: pytest.CaptureFixture
     assert (sweep / "results.csv").exists()
 
 
+def test_the_page_stands_in_the_folder_that_was_named_or_above_all(
+    sweep: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["multirun"])
+    assert capsys.readouterr().out.endswith("\npage: multirun/report.html\n")
+    assert "4 runs: random" in (sweep / "multirun" / "report.html").read_text()
+    main(["outputs", "multirun"])
+    assert capsys.readouterr().out.endswith("\npage: report.html\n")
+    assert "5 runs: bo, random" in (sweep / "report.html").read_text()
+    main(["multirun/2026-01-02_03-04-05/0", "--html", "one.html"])
+    assert capsys.readouterr().out.endswith("\npage: one.html\n")
+    assert "random on space nasbench201" in (sweep / "one.html").read_text()
+
+
+def test_results_that_may_only_be_read_are_shown_all_the_same(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (sweep / "multirun" / "report.html.tmp").mkdir()  # stands where the page would be written first
+    main(["multirun"])
+    out, err = capsys.readouterr()
+    assert "93.00 ± 3.61" in out
+    assert "no page: multirun/report.html: cannot be written" in out
+    assert err == ""
+
+
+def test_what_darts_plus_would_have_chosen_is_one_line_a_run(sweep: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, skips in enumerate(([0, 1, 1, 2, 3], [0, 1, 1])):
+        folder = write_run(sweep / "gradient" / str(seed), strategy="darts", seed=seed)
+        write_lines(folder, search_of(skips))
+    main(["gradient", "outputs"])
+    out = capsys.readouterr().out
+    assert "what DARTS+ (end at 2 skips in a normal cell, from epoch 3 on) would have chosen\n" in out
+    assert (
+        "\n  darts seed 0: epoch 4 of 5 (2 skips, valid accuracy 43.00 %); "
+        "the run chose epoch 5 (3 skips, valid accuracy 44.00 %)\n"
+        "  darts seed 1: no early end in 3 epochs; the run chose epoch 3 (1 skip, valid accuracy 42.00 %)\n"
+    ) in out
+    assert "bo seed" not in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -74,6 +113,7 @@ def test_the_examples_of_the_help_run(sweep: Path, capsys: pytest.CaptureFixture
         (["empty"], "nas-report: empty: holds no run"),
         (["damaged"], "nas-report: damaged/result.json: cannot be read as JSON"),
         (["outputs", "--csv", "missing/out.csv"], "nas-report: --csv missing/out.csv: cannot be written"),
+        (["outputs", "--html", "missing/out.html"], "nas-report: --html missing/out.html: cannot be written"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(

@@ -108,3 +108,48 @@ def test_yaml_lists_every_option_with_its_default() -> None:
     assert options.pop("_target_") == f"{NasBench201.__module__}.{NasBench201.__name__}"
     parameters = inspect.signature(NasBench201).parameters
     assert options == {name: parameter.default for name, parameter in parameters.items() if name != "name"}
+
+
+ALL_SKIP = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+
+
+@pytest.mark.parametrize(
+    ("cell", "percent"),
+    [
+        # The rows of DARTS and of the ResNet cell in the sheet, section 10: valid and test on each data set.
+        (ALL_SKIP, (39.77, 54.30, 15.03, 15.61, 16.43, 16.32)),
+        (RESNET, (90.86, 93.91, 70.50, 70.89, 44.10, 44.23)),
+    ],
+)
+def test_the_measured_accuracies_are_known(space: NasBench201, cell: str, percent: tuple[float, ...]) -> None:
+    known = space.known(space.from_string(cell))
+    parts = [f"table_{data}_{part}" for data in ("cifar10", "cifar100", "imagenet16") for part in ("valid", "test")]
+    assert list(known) == parts
+    assert [100 * value for value in known.values()] == pytest.approx(list(percent), abs=0.005)
+    with pytest.raises(InputError, match="is not in space"):
+        space.known(Architecture("nasbench201", ("sep_conv_3x3",) * 6))
+
+
+def test_a_supernet_leaves_every_edge_and_operation_open() -> None:
+    choices = NasBench201("nasbench201", channels=4, cells=6).choices["normal"]
+    assert choices.shape == (6, 5)
+    assert (choices.inputs, choices.repeats, choices.targets) == (None, 6, [1, 2, 3])
+    assert choices.allowed(0) == [0, 1, 2, 3, 4]  # `none` is an operation like any other
+
+
+def test_a_derived_cell_keeps_its_edges_of_none_and_lacks_no_other(space: NasBench201) -> None:
+    nodes = ((("none", 0),), (("nor_conv_3x3", 1), ("skip_connect", 0)), (("avg_pool_3x3", 2),))
+    architecture = space.from_cells({"normal": nodes})
+    assert architecture.decisions == ("none", "skip_connect", "nor_conv_3x3", "none", "none", "avg_pool_3x3")
+
+
+def test_two_operations_on_one_edge_are_refused(space: NasBench201) -> None:
+    nodes = ((("none", 0),), (("skip_connect", 0), ("nor_conv_3x3", 0)), (("none", 0),))
+    with pytest.raises(InputError, match="edge 0->2 has two operations"):
+        space.from_cells({"normal": nodes})
+
+
+def test_depths_of_a_supernet_are_those_of_a_network(space: NasBench201) -> None:
+    space.check_depth(6)
+    with pytest.raises(InputError, match="cells=4"):
+        space.check_depth(4)

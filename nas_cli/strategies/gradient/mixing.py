@@ -4,35 +4,79 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nas_cli.networks.choices import CellChoices
-from nas_cli.networks.mixed import FanOut
+from nas_cli.errors import CombinationError
+from nas_cli.networks.choices import CellChoices, Nodes
+from nas_cli.networks.mixed import FanOut, MakeOperation
 
 #: Architecture parameters by name; for a plain mixing the type of cell.
 Parameters = Mapping[str, Tensor]
 
 
+@dataclass(frozen=True)
+class Progress:
+    """Where a search stands: the epoch, from 0, of how many, in which stage."""
+
+    epoch: int
+    epochs: int
+    stage: int = 0
+
+
 class Mixing(ABC):
-    """Which architecture parameters there are, and what they make of an edge."""
+    """Which architecture parameters there are, and what they make of an edge.
+
+    A mixing keeps no tensors. What it needs beside the parameters it gives in `fixed`, and is handed it with them.
+    """
 
     @abstractmethod
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
-        """Fresh parameters from torch's current generator; for each type of cell at least (edges, operations)."""
+        """Fresh parameters from torch's current generator; one tensor or more for each type of cell."""
+
+    def fixed(self, choices: CellChoices) -> dict[str, Tensor]:
+        """What stands beside the parameters and no gradient moves, by names of its own."""
+        return {}
+
+    def set_progress(self, progress: Progress) -> None:  # noqa: B027  (a hook, not a gap)
+        """Take note of the epoch: of a temperature that falls."""
 
     @abstractmethod
     def weights(self, parameters: Parameters) -> dict[str, Tensor]:
-        """The edge weights of one training step, for each type of cell (edges, operations); differentiable."""
+        """The edge weights of one training step, for each type of cell (edges, columns); differentiable.
+
+        What the columns mean is between this and `fan_out`. Draws come from torch's current generator.
+        """
 
     @abstractmethod
     def probabilities(self, parameters: Parameters) -> dict[str, Tensor]:
-        """How strongly each operation is preferred, for each type of cell (edges, operations): what a cell is derived
-        from, and what edges are weighted with in validation."""
+        """How likely each operation is, for each type of cell (edges, operations); rows sum to 1, differentiable."""
+
+    def log_probability(self, parameters: Parameters, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The log density of drawn edge weights, for each type of cell (edges,); differentiable in the parameters.
+
+        Raises `CombinationError` where weights are not drawn.
+        """
+        raise CombinationError(f"{type(self).__name__} draws no edge weights, so they have no probability")
+
+    def strengths(self, parameters: Parameters) -> dict[str, Tensor]:
+        """What a cell is derived from, for each type of cell (edges, operations)."""
+        return {kind: rows.detach() for kind, rows in self.probabilities(parameters).items()}
+
+    def validation_weights(self, parameters: Parameters) -> dict[str, Tensor]:
+        """The edge weights that the supernet is judged with, as `weights`."""
+        return {kind: rows.detach() for kind, rows in self.weights(parameters).items()}
+
+    def discrete_weights(self, choices: CellChoices, cells: Mapping[str, Nodes]) -> dict[str, Tensor]:
+        """The edge weights that make the supernet compute derived cells, as `weights`."""
+        return {kind: torch.tensor(choices[kind].one_hot(nodes)) for kind, nodes in cells.items()}
 
     @abstractmethod
-    def fan_out(self, operations: Sequence[Sequence[str]], channels: int, stride: int) -> nn.Module:
+    def fan_out(
+        self, operations: Sequence[Sequence[str]], channels: int, stride: int, make: MakeOperation
+    ) -> nn.Module:
         """The mixed edges that leave one node, a module with the call of `nas_cli.networks.mixed.FanOut`."""
 
 
@@ -54,7 +98,9 @@ class Softmax(Mixing):
         return {kind: rows.softmax(dim=-1) for kind, rows in parameters.items()}
 
     def probabilities(self, parameters: Parameters) -> dict[str, Tensor]:
-        return {kind: rows.detach().softmax(dim=-1) for kind, rows in parameters.items()}
+        return {kind: rows.softmax(dim=-1) for kind, rows in parameters.items()}
 
-    def fan_out(self, operations: Sequence[Sequence[str]], channels: int, stride: int) -> nn.Module:
-        return FanOut(operations, channels, stride)
+    def fan_out(
+        self, operations: Sequence[Sequence[str]], channels: int, stride: int, make: MakeOperation
+    ) -> nn.Module:
+        return FanOut(operations, channels, stride, make)

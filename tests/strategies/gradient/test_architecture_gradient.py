@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from types import SimpleNamespace
+import math
 from typing import Any, cast
 
 import pytest
@@ -15,10 +14,8 @@ from torch.func import functional_call
 
 from nas_cli.errors import DivergedError, InputError
 from nas_cli.estimators.shared_weights import SharedWeights
-from nas_cli.hardware import Hardware
 from nas_cli.seeding import seeded
 from nas_cli.strategies.gradient.architecture_gradient import FirstOrder, SecondOrder, look_ahead
-from nas_cli.strategies.gradient.mixing import Softmax
 
 TRAIN, HELD_OUT = (torch.zeros(1), torch.tensor(0)), (torch.zeros(1), torch.tensor(1))
 SIZE = bench.Size(2, 3, 4, (1, 8, 8))
@@ -40,46 +37,46 @@ def toy_loss(outputs: Tensor, label: Tensor) -> Tensor:
     return a * w - 2 * a + 1 if label else w**2 - 2 * a * w + a**2
 
 
-class Identity(Softmax):
-    def weights(self, parameters: Any) -> dict[str, Tensor]:
-        return dict(parameters)
+class ToyWeights:
+    """What an architecture gradient asks of shared weights."""
+
+    def __init__(self, network: Toy, rate: float) -> None:
+        self.network = network
+        self.optimizer = torch.optim.SGD(network.parameters(), lr=rate)
+        self.in_full_precision: list[bool] = []
+
+    def loss(self, batch: Any, weights: Any, values: Any = None, full_precision: bool = False) -> Tensor:
+        self.in_full_precision.append(full_precision)
+        images, label = batch
+        call = (images, weights)
+        return toy_loss(self.network(*call) if values is None else functional_call(self.network, values, call), label)
 
 
-def toy(w: float, rate: float) -> SharedWeights:
-    network = Toy(w)
-    stub = SimpleNamespace(
-        network=network,
-        optimizer=torch.optim.SGD(network.parameters(), lr=rate),
-        hardware=SimpleNamespace(autocast=nullcontext),
-        loss=toy_loss,
-        forward=network,
-    )
-    return cast(SharedWeights, stub)
+def toy(w: float, rate: float) -> ToyWeights:
+    return ToyWeights(Toy(w), rate)
 
 
-def toy_gradient(method: FirstOrder | SecondOrder, shared: SharedWeights, alpha: Tensor) -> float:
-    return method(shared, Identity(), {"a": alpha}, TRAIN, HELD_OUT)[0].item()
+def toy_gradient(method: FirstOrder | SecondOrder, shared: ToyWeights, alpha: float) -> float:
+    leaf = torch.tensor(alpha, dtype=torch.float64, requires_grad=True)
+    return method.slopes(cast(SharedWeights, shared), {"a": leaf}, TRAIN, HELD_OUT)["a"].item()
 
 
 @pytest.mark.parametrize("product", ["finite_difference", "exact"])
 @pytest.mark.parametrize(("rate", "expected"), [(0.0, -4.0), (0.1, -2.8), (0.5, 2.0)])
 def test_toy_problem_of_the_paper(product: Any, rate: float, expected: float) -> None:
-    alpha = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    assert toy_gradient(SecondOrder(product), toy(-2.0, rate), alpha) == pytest.approx(expected, abs=1e-10)
-    assert toy_gradient(FirstOrder(), toy(-2.0, rate), alpha) == pytest.approx(-4.0)
+    assert toy_gradient(SecondOrder(product), toy(-2.0, rate), 2.0) == pytest.approx(expected, abs=1e-10)
+    assert toy_gradient(FirstOrder(), toy(-2.0, rate), 2.0) == pytest.approx(-4.0)
 
 
 @pytest.mark.parametrize(("rate", "fixed_point"), [(0.0, 2.0), (0.1, 2 / 1.2), (0.5, 1.0)])
 def test_gradient_play_ends_at_the_known_point(rate: float, fixed_point: float) -> None:
     shared = toy(-2.0, rate)
-    alpha = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    w = cast(Toy, shared.network).w
+    alpha, w = 2.0, shared.network.w
     for _ in range(150):
-        slope = toy_gradient(SecondOrder(), shared, alpha)
+        alpha -= 0.1 * toy_gradient(SecondOrder(), shared, alpha)
         with torch.no_grad():
-            alpha -= 0.1 * slope
             w -= (rate or 0.1) * 2 * (w - alpha)
-    assert [alpha.item(), w.item()] == pytest.approx([fixed_point, fixed_point], abs=1e-3)
+    assert [alpha, w.item()] == pytest.approx([fixed_point, fixed_point], abs=1e-3)
 
 
 def test_look_ahead_has_momentum_and_weight_decay() -> None:
@@ -92,6 +89,15 @@ def test_look_ahead_has_momentum_and_weight_decay() -> None:
     weight.grad = slope.clone()
     optimizer.step()  # and it is where the optimiser itself goes
     assert weight.item() == pytest.approx(0.745)
+
+
+def test_look_ahead_leaves_what_has_no_gradient() -> None:
+    weight = nn.Parameter(torch.tensor([1.0], dtype=torch.float64))
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9, weight_decay=0.1)
+    optimizer.state[weight]["momentum_buffer"] = torch.tensor([0.5], dtype=torch.float64)
+    assert look_ahead(optimizer, [weight], [None])[0].item() == 1.0
+    optimizer.step()  # nor does the optimiser itself move it
+    assert weight.item() == 1.0
 
 
 def twins(size: bench.Size = SIZE) -> bench.Twins:
@@ -107,21 +113,21 @@ def smooth(network: nn.Module) -> None:
 
 
 def gradient(side: bench.Twins, method: FirstOrder | SecondOrder) -> Tensor:
-    found = method(side.shared, side.mixing, side.parameters, side.train, side.held_out)
-    return torch.cat([part.flatten() for part in found])
+    return torch.cat([part.flatten() for part in side.architecture_gradient(method)])
 
 
 def gradient_ahead(side: bench.Twins) -> Tensor:
     """∇_α L_val(w', α), the part of the second-order gradient that needs no second derivative."""
-    shared = side.shared
+    shared, edges = side.shared, side.relaxation.weights()
     names, weights = zip(*shared.network.named_parameters(), strict=True)
 
     def loss(values: Any, batch: Any) -> Tensor:
-        call = (batch[0], side.mixing.weights(side.parameters))
-        return F.cross_entropy(functional_call(shared.network, dict(zip(names, values, strict=True)), call), batch[1])
+        return shared.loss(batch, edges, dict(zip(names, values, strict=True)))
 
-    ahead = look_ahead(shared.optimizer, weights, torch.autograd.grad(loss(weights, side.train), weights))
-    found = torch.autograd.grad(loss(ahead, side.held_out), list(side.parameters.values()))
+    slopes = torch.autograd.grad(loss(weights, side.train), weights, retain_graph=True)
+    found = torch.autograd.grad(
+        loss(look_ahead(shared.optimizer, weights, slopes), side.held_out), list(side.relaxation.parameters.values())
+    )
     return torch.cat([part.flatten() for part in found])
 
 
@@ -151,12 +157,12 @@ def test_step_zero_is_first_order() -> None:
 @pytest.mark.parametrize("product", ["finite_difference", "exact"])
 def test_second_order_changes_nothing(product: Any) -> None:
     side = twins()
-    side.shared.weight_step(side.train, side.mixing.weights(side.parameters))  # so that there is momentum
+    side.shared.weight_step(side.train, side.relaxation.weights())  # so that there is momentum
     weights = list(side.shared.network.parameters())
     states = [
         *side.shared.network.state_dict().values(),
         *(side.shared.optimizer.state[weight]["momentum_buffer"] for weight in weights),
-        *side.parameters.values(),
+        *side.relaxation.parameters.values(),
     ]
     before = [state.detach().clone() for state in states]
     slopes = [None if weight.grad is None else weight.grad.clone() for weight in weights]
@@ -167,20 +173,28 @@ def test_second_order_changes_nothing(product: Any) -> None:
 
 def test_a_weight_step_gives_the_architecture_no_gradient() -> None:
     side = twins()
-    side.shared.weight_step(side.train, side.mixing.weights(side.parameters))
-    assert all(alpha.grad is None for alpha in side.parameters.values())
+    side.shared.weight_step(side.train, side.relaxation.weights())
+    assert all(alpha.grad is None for alpha in side.relaxation.parameters.values())
 
 
 @pytest.mark.parametrize("method", [FirstOrder(), SecondOrder(), SecondOrder("exact")])
 def test_a_loss_that_is_not_finite_is_told(method: FirstOrder | SecondOrder) -> None:
-    alpha = torch.tensor(float("nan"), dtype=torch.float64, requires_grad=True)
-    with pytest.raises(DivergedError, match="nan"):
-        toy_gradient(method, toy(1.0, 0.1), alpha)
+    side = twins()
+    side.held_out = (side.held_out[0] * math.nan, side.held_out[1])
+    with pytest.raises(DivergedError, match="a loss of the architecture step is nan"):
+        gradient(side, method)
 
 
-def test_epsilon_must_be_positive() -> None:
-    with pytest.raises(InputError, match="epsilon must be above 0, not 0"):
-        SecondOrder(epsilon=0)
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"epsilon": 0}, "epsilon must be above 0, not 0"),
+        ({"gradient_clip": 0}, "gradient_clip must be above 0, not 0"),
+    ],
+)
+def test_ranges(options: Any, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        SecondOrder(**options)
 
 
 def test_a_direction_of_zero_leaves_the_direct_gradient() -> None:
@@ -190,25 +204,22 @@ def test_a_direction_of_zero_leaves_the_direct_gradient() -> None:
         def forward(self, images: Tensor, weights: dict[str, Tensor]) -> Tensor:
             return torch.stack([0 * self.w, weights["a"]])
 
-    shared = toy(-2.0, 0.1)
-    shared.network = Flat(-2.0)  # type: ignore[misc]
-    shared.optimizer = torch.optim.SGD(shared.network.parameters(), lr=0.1)  # type: ignore[misc]
-    alpha = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    assert toy_gradient(SecondOrder(), shared, alpha) == -2.0  # of 0 - 2 a + 1
+    assert toy_gradient(SecondOrder(), ToyWeights(Flat(-2.0), 0.1), 2.0) == -2.0  # of 0 - 2 a + 1
 
 
 def test_finite_differences_are_taken_in_full_precision() -> None:
-    seen: list[bool] = []
-
-    class Watched(Toy):
-        def forward(self, images: Tensor, weights: dict[str, Tensor]) -> Tensor:
-            seen.append(torch.is_autocast_enabled("cpu"))
-            return super().forward(images, weights)
-
     shared = toy(-2.0, 0.1)
-    shared.network = Watched(-2.0)  # type: ignore[misc]
-    shared.optimizer = torch.optim.SGD(shared.network.parameters(), lr=0.1)  # type: ignore[misc]
-    shared.hardware = Hardware("cpu", precision="bf16")
-    alpha = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    toy_gradient(SecondOrder(), shared, alpha)
-    assert seen == [True, True, False, False]  # the coming weight step, the look ahead, and the two differences
+    toy_gradient(SecondOrder(), shared, 2.0)
+    # The coming weight step, the look-ahead, and the two differences.
+    assert shared.in_full_precision == [False, False, True, True]
+
+
+@pytest.mark.parametrize("product", ["finite_difference", "exact"])
+def test_clipped_gradients_of_the_look_ahead(product: Any) -> None:
+    """At (α, w) = (2, -2): ∇_w L_train = -8 and ∇_w' L_val = 2, here both held to a norm of 1."""
+    clipped = SecondOrder(product, gradient_clip=1.0)
+    # w' = w - ξ (-1) and ∇_α L_val(w', α) = w' - 2; the mixed second derivative is -2.
+    ahead = -2.0 + 0.1
+    factor, length = 1 / 8, 1 / 2 if product == "finite_difference" else 1.0
+    wanted = (ahead - 2) - 0.1 * factor * -2 * (2 * length)
+    assert toy_gradient(clipped, toy(-2.0, 0.1), 2.0) == pytest.approx(wanted, abs=1e-5)

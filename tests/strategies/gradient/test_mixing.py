@@ -7,6 +7,7 @@ import torch
 
 from nas_cli.networks.choices import Choices, all_pairs
 from nas_cli.networks.mixed import FanOut
+from nas_cli.networks.operations import search_operation
 from nas_cli.seeding import seeded
 from nas_cli.strategies.gradient.mixing import Softmax
 
@@ -32,12 +33,14 @@ def test_rows_are_a_softmax() -> None:
     torch.testing.assert_close(slope[0], expected[0, 2] * (torch.tensor([0.0, 0.0, 1.0]) - expected[0]))
 
 
-def test_probabilities_carry_no_gradient() -> None:
+def test_probabilities_are_the_weights_and_strengths_carry_no_gradient() -> None:
     alphas = {"normal": torch.randn(2, 3, requires_grad=True)}
-    probabilities = Softmax().probabilities(alphas)["normal"]
-    assert not probabilities.requires_grad
-    torch.testing.assert_close(probabilities, Softmax().weights(alphas)["normal"].detach())
+    probabilities, strengths = Softmax().probabilities(alphas)["normal"], Softmax().strengths(alphas)["normal"]
+    torch.testing.assert_close(probabilities, Softmax().weights(alphas)["normal"])
+    assert probabilities.requires_grad
+    assert torch.equal(strengths, probabilities)
+    assert not strengths.requires_grad
 
 
 def test_edges_compute_all_operations() -> None:
-    assert isinstance(Softmax().fan_out([("none", "skip_connect")] * 2, 4, 1), FanOut)
+    assert isinstance(Softmax().fan_out([("none", "skip_connect")] * 2, 4, 1, search_operation), FanOut)

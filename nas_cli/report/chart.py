@@ -1,0 +1,61 @@
+"""What a line chart shows, apart from how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series.
+
+    Args:
+        name: for the legend; empty: it belongs to the line of the same colour before it.
+        points: (x, y), x ascending.
+        colour: number in the palette.
+        style: ``line``, ``step`` (a value holds until the next) or ``dots``.
+        faint: thin and pale, e.g. one seed beside the mean of all.
+        dashed: a second mark beside the colour.
+        band: (x, low, high) around the points.
+    """
+
+    name: str
+    points: Sequence[Point]
+    colour: int = 0
+    style: str = "line"
+    faint: bool = False
+    dashed: bool = False
+    band: Sequence[tuple[float, float, float]] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A line chart.
+
+    Args:
+        title: what is shown.
+        x_label, y_label: with units.
+        lines: at least one with a point.
+        percent: fractions, which are written in percent.
+        whole: values are whole numbers.
+        levels: (y, label) of horizontal lines to compare with.
+        marks: (x, label) of vertical lines.
+        note: how to read it.
+        zero: whether the axis of values starts at 0.
+        logarithmic: whether the axis of x is logarithmic; all x are at least 1 then.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    percent: bool = False
+    whole: bool = False
+    levels: Sequence[tuple[float, str]] = ()
+    marks: Sequence[tuple[float, str]] = ()
+    note: str = ""
+    zero: bool = False
+    logarithmic: bool = False

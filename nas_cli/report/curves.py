@@ -1,0 +1,210 @@
+"""Line charts as SVG elements for a page: colours, fonts and lines come from the page's style sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from html import escape
+from itertools import pairwise
+
+from nas_cli.report.chart import Chart, Line, Point
+
+WIDTH, HEIGHT = 440.0, 250.0
+LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 18.0, 42.0
+COLOURS = 8  # of the palette; beyond, lines are dashed
+
+Scale = Callable[[float], float]
+
+
+def draw_chart(chart: Chart) -> str:
+    """A chart as a figure with its title, its legend and its note."""
+    legend = "".join(
+        f'<li><svg viewBox="0 0 26 10" aria-hidden="true">{_swatch(line)}</svg>{escape(line.name)}</li>'
+        for line in chart.lines
+        if line.name
+    )
+    note = f'<p class="note">{escape(chart.note)}</p>' if chart.note else ""
+    return (
+        f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption>{_svg(chart)}'
+        f'<ul class="legend">{legend}</ul>{note}</figure>'
+    )
+
+
+def ticks(low: float, high: float, count: int = 5, whole: bool = False) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten apart), about `count`, the outer ones around [low, high]."""
+    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-90):
+        high = low + max(abs(low) * 0.1, 1.0 if whole else 1e-9)
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    if whole:
+        step = max(1.0, step)
+    first = math.floor(low / step + 1e-9)
+    last = max(first + 1, math.ceil(high / step - 1e-9))
+    return [number * step for number in range(first, last + 1)]
+
+
+class _Axes:
+    """Where values stand in a chart's picture, and the numbers at its axes."""
+
+    def __init__(self, chart: Chart) -> None:
+        xs = [x for line in chart.lines for x, _ in line.points]
+        self.low, self.high = min(xs), max(xs)
+        if self.low == self.high:
+            self.low, self.high = (1.0, 10.0 * self.high) if chart.logarithmic else (self.low - 1, self.high + 1)
+        self._scale: Scale = math.log10 if chart.logarithmic else float
+        self._start, self._end = self._scale(self.low), self._scale(self.high)
+        powers = [10.0**power for power in range(int(self._end) + 1)] if chart.logarithmic else []
+        whole = powers or ticks(self._start, self._end, 6, whole=True)
+        self.x_ticks = [x for x in whole if self.low <= x <= self.high]
+        self.y_ticks = ticks(*_range(chart), whole=chart.whole)
+
+    def across(self, x: float) -> float:
+        return LEFT + (self._scale(x) - self._start) / (self._end - self._start) * (WIDTH - LEFT - RIGHT)
+
+    def up(self, y: float) -> float:
+        low, high = self.y_ticks[0], self.y_ticks[-1]
+        y = min(max(y, low), high)  # a band may reach beyond what is possible
+        return HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
+
+
+def _svg(chart: Chart) -> str:
+    axes = _Axes(chart)
+    said = "; ".join(_said(line, chart) for line in chart.lines if line.name)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img">',
+        f"<title>{escape(chart.title)} over {escape(chart.x_label)}: {escape(said)}</title>",
+        *_draw_axes(chart, axes),
+    ]
+    for y, label in chart.levels:
+        parts.append(f'<path class="level" d="M{LEFT:g} {axes.up(y):.1f}H{WIDTH - RIGHT:g}"/>')
+        below = 15 if axes.up(y) < TOP + 14 else 0  # above the axis stand the labels of marks
+        parts.append(text(label, WIDTH - RIGHT - 2, axes.up(y) - 4 + below, "end", "hint"))
+    parts += _marks(chart, axes)
+    for line in sorted(chart.lines, key=lambda line: not line.faint):
+        parts += _line(line, axes.across, axes.up)
+    return "".join([*parts, "</svg>"])
+
+
+def _draw_axes(chart: Chart, axes: _Axes) -> Iterator[str]:
+    foot = HEIGHT - BOTTOM
+    for y in axes.y_ticks:
+        yield f'<path class="grid" d="M{LEFT:g} {axes.up(y):.1f}H{WIDTH - RIGHT:g}"/>'
+        yield text(written(y, chart, axes.y_ticks), LEFT - 7, axes.up(y) + 4, "end")
+    for x in axes.x_ticks:
+        yield f'<path class="tick" d="M{axes.across(x):.1f} {foot:g}v4"/>'
+        yield text(f"{x:g}", axes.across(x), foot + 17, "middle")
+    yield f'<path class="axis" d="M{LEFT:g} {foot:g}H{WIDTH - RIGHT:g}"/>'
+    yield text(chart.x_label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 7, "middle", "label")
+    yield (
+        f'<text class="label" text-anchor="middle" transform="translate(12 {(TOP + foot) / 2:g}) rotate(-90)">'
+        f"{escape(chart.y_label)}</text>"
+    )
+
+
+def _range(chart: Chart) -> tuple[float, float]:
+    """The values that the axis has to hold; of a band what is possible."""
+    ys = [y for line in chart.lines for _, y in line.points] + [y for y, _ in chart.levels]
+    low, high = min(ys), max(ys)
+    bounds = [bound for line in chart.lines for _, *both in line.band for bound in both]
+    if bounds:
+        least = 0.0 if chart.percent or chart.zero else -math.inf
+        most = 1.0 if chart.percent else math.inf
+        low, high = min(low, max(least, min(bounds))), max(high, min(most, max(bounds)))
+    if chart.zero:
+        low = min(low, 0.0)
+    if low == high:
+        return low - (0 if chart.zero else 0.5 * (abs(low) or 1)), high + 0.5 * (abs(high) or 2)
+    return low, high
+
+
+def _marks(chart: Chart, axes: _Axes) -> Iterator[str]:
+    """Vertical lines; labels that would meet stand in rows of their own."""
+    ends: list[float] = []
+    for x, label in sorted(chart.marks):
+        if not axes.low <= x <= axes.high:
+            continue
+        place, width = axes.across(x), 6.4 * len(label) + 6
+        left = place - width - 2 if place + width > WIDTH - RIGHT else place + 3
+        row = next((row for row, end in enumerate(ends) if end <= left), len(ends))
+        ends[row : row + 1] = [left + width]
+        yield f'<path class="mark" d="M{place:.1f} {TOP:g}V{HEIGHT - BOTTOM:g}"/>'
+        yield text(label, left, TOP - 6 + 12 * row, "start", "hint")
+
+
+def _line(line: Line, across: Scale, up: Scale) -> Iterator[str]:
+    look = _look(line)
+    if line.band:
+        high = [(x, most) for x, _, most in line.band]
+        low = [(x, least) for x, least, _ in line.band]
+        if line.style == "step":
+            high, low = _corners(high), _corners(low)
+        around = path([*high, *reversed(low)], across, up)
+        yield f'<path class="band f{line.colour % COLOURS}" d="{around}Z"/>'
+    if line.style == "dots":
+        dots = "".join(f"M{across(x):.1f} {up(y):.1f}h0" for x, y in line.points)
+        yield f'<path class="dots {look}" d="{dots}"/>'
+        return
+    title = f"<title>{escape(line.name)}</title>" if line.name else ""
+    yield f'<path class="{look}" d="{path(line.points, across, up, line.style == "step")}">{title}</path>'
+    if line.points and not line.faint:
+        # A dot says where a series ends, and shows one of a single point.
+        x, y = line.points[-1]
+        yield f'<path class="end {look}" d="M{across(x):.1f} {up(y):.1f}h0"/>'
+
+
+def _corners(points: Sequence[Point]) -> list[Point]:
+    """Steps as points to be joined."""
+    corners = [corner for (x, y), (next_x, _) in pairwise(points) for corner in ((x, y), (next_x, y))]
+    return [*corners, *points[-1:]]
+
+
+def _look(line: Line) -> str:
+    classes = ["line", f"s{line.colour % COLOURS}"]
+    classes += ["faint"] * line.faint
+    classes += ["dashed"] * (line.dashed or line.colour >= COLOURS)
+    return " ".join(classes)
+
+
+def path(points: Sequence[Point], across: Scale, up: Scale, steps: bool = False) -> str:
+    """The commands of an SVG path through points; in steps, a value holds until the next."""
+    parts: list[str] = []
+    for x, y in points:
+        place, height = f"{across(x):.1f}", f"{up(y):.1f}"
+        if not parts:
+            parts.append(f"M{place} {height}")
+        else:
+            parts.append(f"H{place}V{height}" if steps else f"L{place} {height}")
+    return "".join(parts)
+
+
+def _swatch(line: Line) -> str:
+    if line.style == "dots":
+        return f'<path class="dots {_look(line)}" d="M5 5h0M13 5h0M21 5h0"/>'
+    band = f'<path class="band f{line.colour % COLOURS}" d="M1 0H25V10H1Z"/>' if line.band else ""
+    return f'{band}<path class="{_look(line)}" d="M1 5H25"/>'
+
+
+def _said(line: Line, chart: Chart) -> str:
+    """A series in words."""
+    (first, start), (last, end) = line.points[0], line.points[-1]
+    return f"{line.name} from {_value(start, chart)} at {first:g} to {_value(end, chart)} at {last:g}"
+
+
+def _value(value: float, chart: Chart) -> str:
+    return f"{100 * value:.2f} %" if chart.percent else f"{value:.4g}"
+
+
+def written(value: float, chart: Chart, others: Sequence[float]) -> str:
+    """A tick's number, with as many digits as tell it from the others."""
+    factor = 100 if chart.percent else 1
+    step = (others[1] - others[0]) * factor
+    if abs(value) * factor >= 1e5:
+        return f"{value * factor:.3g}"
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return f"{value * factor + 0.0:.{digits}f}" if digits < 6 else f"{value * factor:.1e}"
+
+
+def text(content: str, x: float, y: float, anchor: str, kind: str = "number") -> str:
+    """A text element; `kind` is ``number``, ``label`` or ``hint``."""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(content)}</text>'

@@ -1,0 +1,240 @@
+"""The charts of many runs: one line for each group of runs that differ in nothing but their seeds."""
+
+from __future__ import annotations
+
+import statistics
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nas_cli.report.alphas import kinds_with_skips
+from nas_cli.report.chart import Chart, Line, Point
+from nas_cli.report.figures import best_so_far, is_fraction
+from nas_cli.report.grouping import group_runs
+from nas_cli.report.hindsight import RULE
+from nas_cli.report.runs import Run
+from nas_cli.report.trace import Trace
+
+#: Values of a curve that is drawn: more can't be seen.
+MOST_POINTS = 400
+#: Searches of which one is so many times as long as another are shown over a logarithmic axis.
+MUCH_LONGER = 20
+_TABLE, _CURVES = "table_", ("_accuracy", "_perplexity")
+_TITLES = {
+    "train_accuracy": "Training accuracy",
+    "valid_accuracy": "Validation accuracy of the supernet",
+    "derived_accuracy": "Accuracy of the derived cell with the supernet's weights",
+    "test_accuracy": "Test accuracy",
+    "train_perplexity": "Training perplexity",
+    "valid_perplexity": "Validation perplexity",
+}
+
+
+@dataclass(frozen=True)
+class Member:
+    """A run and how it went."""
+
+    run: Run
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Party:
+    """The runs of a group, and what the legend calls them."""
+
+    label: str
+    members: Sequence[Member]
+
+
+@dataclass(frozen=True)
+class Facet:
+    """Groups whose numbers can stand in one chart: of the same command, space and data set."""
+
+    title: str
+    parties: Sequence[Party]
+
+
+def data_for_facets(members: Sequence[Member]) -> list[Facet]:
+    """The runs sorted into facets and groups, in the order in which they stand."""
+    by_run = {id(member.run): member for member in members}
+    facets: dict[tuple[str, str | None, str | None], list[tuple[dict[str, str | None], list[Member]]]] = {}
+    for group in group_runs(member.run for member in members):
+        first = group.runs[0]
+        key = (first.command, first.space, first.dataset)
+        facets.setdefault(key, []).append((group.shown, [by_run[id(run)] for run in group.runs]))
+    found = []
+    for (command, space, dataset), groups in facets.items():
+        what = "trained" if command == "evaluate" else "searched"
+        labels = _labels([shown for shown, _ in groups])
+        parties = [Party(label, its) for label, (_, its) in zip(labels, groups, strict=True)]
+        found.append(Facet(f"Space {space or '?'}, {what} on {dataset or '?'}", parties))
+    return found
+
+
+def _labels(shown: Sequence[Mapping[str, str | None]]) -> list[str]:
+    """What tells groups apart: their strategy or architecture, and all in which they differ."""
+    keys = list(dict.fromkeys(key for names in shown for key in names))
+    main = "strategy" if any(names.get("strategy") for names in shown) else "architecture"
+    differing = [key for key in keys if key != main and len({names.get(key) for names in shown}) > 1]
+    labels = []
+    for names in shown:
+        parts = [names.get(key) for key in (main, *differing)]
+        labels.append(", ".join(part for part in parts if part) or "runs")
+    return labels
+
+
+def facet_charts(facet: Facet) -> list[Chart]:
+    """All charts for which the runs of a facet have data."""
+    names = dict.fromkeys(name for party in facet.parties for member in party.members for name in member.trace.names)
+    charts = [
+        overlay(facet, _title(name), "epochs", _unit(name), _measured(name), is_fraction(name) or name[:6] == _TABLE)
+        for name in names
+        if name.endswith(_CURVES) or name.startswith(_TABLE)
+    ]
+    note = "In nats, the mean over the types of cells."
+    charts.append(overlay(facet, "Entropy of α", "epochs", "entropy, nats", _entropy, note=note, zero=True))
+    note = "The collapse of a search and what keeps it away; DARTS+ ends at the dotted line."
+    title = "Skip connections of the derived normal cell"
+    charts.append(
+        overlay(facet, title, "epochs", "number", _skips, note=note, zero=True, level=(float(RULE.limit), "DARTS+"))
+    )
+    title = "Dominant eigenvalue of the Hessian in α"
+    charts.append(overlay(facet, title, "epochs", "eigenvalue", _measured("eigenvalue")))
+    scores = {m.run.score_name for party in facet.parties for m in party.members if m.run.finished}
+    name = scores.pop() if len(scores) == 1 else None
+    label = (name or "score").replace("_", " ")
+    percent = is_fraction(name or "")
+    unit = f"{label}, %" if percent else label
+    charts.append(overlay(facet, "Best so far", "evaluations", unit, _progress, percent, style="step"))
+    return [chart for chart in charts if chart is not None]
+
+
+def overlay(
+    facet: Facet,
+    title: str,
+    x_label: str,
+    y_label: str,
+    series: Callable[[Trace], Sequence[Point]],
+    percent: bool = False,
+    style: str = "line",
+    note: str = "",
+    zero: bool = False,
+    level: tuple[float, str] | None = None,
+) -> Chart | None:
+    """A quantity of all groups: each run pale, and over several seeds the mean with a band of one deviation.
+
+    Args:
+        series: a run's points.
+    """
+    lines: list[Line] = []
+    lengths: list[float] = []
+    averaged = False
+    for colour, party in enumerate(facet.parties):
+        runs = [(member.run.finished, points) for member in party.members if (points := series(member.trace))]
+        if not runs:
+            continue
+        curves = [points for _, points in runs]
+        counted = [points for finished, points in runs if finished] or curves
+        lengths += [points[-1][0] for points in counted]
+        if len(curves) == 1:
+            lines.append(Line(party.label, thinned(curves[0]), colour, style, dashed=colour >= 8))
+            continue
+        mean, band = mean_and_band(counted, held=style == "step")
+        averaged = averaged or bool(band)
+        lines += [Line("", thinned(points), colour, style, faint=True) for points in curves]
+        seeds = f"{party.label}: mean of {len(counted)}" if len(counted) > 1 else party.label
+        lines.append(Line(seeds, mean, colour, style, band=band))
+    if not lines:
+        return None
+    notes = [note] if note else []
+    if averaged:
+        notes.append("Band: ± one sample standard deviation over the finished runs, as far as all of them go.")
+    return Chart(
+        title,
+        x_label,
+        y_label,
+        lines,
+        percent,
+        levels=[level] if level else [],
+        note=" ".join(notes),
+        zero=zero,
+        logarithmic=style == "step" and max(lengths) >= MUCH_LONGER * min(lengths),
+    )
+
+
+def mean_and_band(
+    curves: Sequence[Sequence[Point]], held: bool = False
+) -> tuple[list[Point], list[tuple[float, float, float]]]:
+    """The mean of curves where all have a value, and the mean ± the sample standard deviation (divisor n - 1).
+
+    Args:
+        held: a curve has a value between its points too, that of the point before.
+    """
+    if held:
+        start, end = max(points[0][0] for points in curves), min(points[-1][0] for points in curves)
+        xs = sorted({x for points in curves for x, _ in points if start <= x <= end})
+    else:
+        xs = sorted(set.intersection(*({x for x, _ in points} for points in curves)))
+    step = -(-len(xs) // MOST_POINTS) or 1
+    xs = xs[::step] + ([xs[-1]] if xs and (len(xs) - 1) % step else [])
+    columns = [_at(points, xs) for points in curves]
+    mean, band = [], []
+    for x, values in zip(xs, zip(*columns, strict=True), strict=True):
+        average = statistics.fmean(values)
+        mean.append((x, average))
+        if len(values) > 1:
+            deviation = statistics.stdev(values)
+            band.append((x, average - deviation, average + deviation))
+    return mean, band
+
+
+def _at(points: Sequence[Point], xs: Sequence[float]) -> list[float]:
+    places = [x for x, _ in points]
+    return [points[bisect_right(places, x) - 1][1] for x in xs]
+
+
+def thinned(points: Sequence[Point]) -> Sequence[Point]:
+    """At most so many points as can be seen, the last one among them."""
+    step = -(-len(points) // MOST_POINTS) or 1
+    return points if step == 1 else [*points[:-1:step], points[-1]]
+
+
+def _measured(name: str) -> Callable[[Trace], list[Point]]:
+    return lambda trace: trace.series(name)
+
+
+def _entropy(trace: Trace) -> list[Point]:
+    return _over_kinds(trace, "entropy", trace.kinds("entropy"))
+
+
+def _skips(trace: Trace) -> list[Point]:
+    """Of the normal cell; where every cell has its own parameters, the mean over the normal ones."""
+    kinds = kinds_with_skips(trace)
+    normal = [kind for kind in kinds if kind.startswith("normal")]
+    return _over_kinds(trace, "skips", normal or kinds)
+
+
+def _over_kinds(trace: Trace, prefix: str, kinds: Sequence[str]) -> list[Point]:
+    points = []
+    for epoch in trace.epochs:
+        found = [value for kind in kinds if (value := epoch.number(f"{prefix}_{kind}")) is not None]
+        if found:
+            points.append((float(epoch.x), statistics.fmean(found)))
+    return points
+
+
+def _progress(trace: Trace) -> list[Point]:
+    """Of a black-box search: others have trials that are no search."""
+    return [] if trace.epochs else best_so_far(trace)
+
+
+def _title(name: str) -> str:
+    if name.startswith(_TABLE):
+        return f"Looked up: {name.removeprefix(_TABLE).replace('_', ' ')}"
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def _unit(name: str) -> str:
+    if name.endswith("_perplexity"):
+        return "perplexity"
+    return "accuracy, %"

@@ -1,0 +1,129 @@
+"""The page of several runs: their table, their curves over each other, and the cell that each found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from html import escape
+from pathlib import Path
+from urllib.parse import quote
+
+from nas_cli.journal import write_atomically
+from nas_cli.report.alphas import kinds_with_probabilities, kinds_with_skips
+from nas_cli.report.cells import read_graphs
+from nas_cli.report.curves import draw_chart
+from nas_cli.report.document import document, section, table
+from nas_cli.report.hindsight import RULE, final_epoch, hindsight, told
+from nas_cli.report.overlay import Member, data_for_facets, facet_charts
+from nas_cli.report.page import PAGE, SHORT_NAMES, run_page
+from nas_cli.report.runs import Run
+from nas_cli.report.strip import Pictures, facts, shortened
+from nas_cli.report.summary import show
+from nas_cli.report.table import Row, columns_of, data_for_each, data_for_summary
+from nas_cli.report.trace import read_trace
+
+#: Cells of more runs than this are not drawn.
+MOST_RUNS = 60
+
+
+def write_page(members: Sequence[Member], path: Path) -> None:
+    """Draw the page of one run or of several.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    page = run_page(members[0].run, members[0].trace) if len(members) == 1 else sweep_page(members, path.parent)
+    write_atomically(path, page.encode())
+
+
+def read_members(runs: Sequence[Run]) -> list[Member]:
+    """The runs with all that they wrote while they went on."""
+    return [Member(run, read_trace(run.folder)) for run in runs]
+
+
+def sweep_page(members: Sequence[Member], folder: Path) -> str:
+    """The page of several runs.
+
+    Args:
+        folder: where it will stand, for the links to the runs' own pages.
+    """
+    runs = [member.run for member in members]
+    strategies = list(dict.fromkeys(run.strategy or run.architecture or "?" for run in runs))
+    title = f"{len(runs)} runs: {', '.join(strategies)}"
+    pictures = Pictures()
+    body = [f"<h1>{escape(title)}</h1>", *section("Results", _tables(runs, folder))]
+    for facet in data_for_facets(members):
+        charts = "".join(map(draw_chart, facet_charts(facet)))
+        body += section(facet.title, [f'<div class="charts">{charts}</div>' if charts else ""])
+    body += section("What DARTS+ would have chosen", [_hindsight(members, folder)])
+    body += section("What each run found", _cells(members, folder, pictures))
+    return document(title, [*body, pictures.definitions()])
+
+
+def _tables(runs: Sequence[Run], folder: Path) -> Iterator[str]:
+    rows = data_for_summary(runs)
+    yield _table(rows)
+    if any(row["runs"] > 1 for row in rows):
+        yield '<p class="note">Mean ± sample standard deviation over the finished runs.</p>'
+    yield f"<details><summary>Each run</summary>{_table(data_for_each(runs), runs, folder)}</details>"
+
+
+def _table(rows: Sequence[Row], runs: Sequence[Run] = (), folder: Path = Path()) -> str:
+    columns = [column for column in columns_of(rows) if not column.empty and column.title != "folder"]
+    titles = [column.title for column in columns]
+    text = [column.title for column in columns if not column.number]
+    cells = [[column.cells[index] for column in columns] for index in range(len(rows))]
+    if not runs:
+        return table(titles, cells, text=text)
+    links = [[*row, _link(run, folder)] for row, run in zip(cells, runs, strict=True)]
+    return table([*titles, "folder"], links, text=text, html="folder")
+
+
+def _link(run: Run, folder: Path, name: str | None = None) -> str:
+    """A run's folder, as a link to its own page where it has one."""
+    shown = escape(name or str(run.folder))
+    if not (run.folder / PAGE).exists():
+        return shown
+    # As a path it begins with ./ so that no name of a folder is taken for a scheme.
+    return f'<a href="./{quote(os.path.relpath(run.folder / PAGE, folder))}">{shown}</a>'
+
+
+def _hindsight(members: Sequence[Member], folder: Path) -> str:
+    rows = [
+        [member.run.strategy or "", str(member.run.seed), told(found), _link(member.run, folder)]
+        for member in members
+        if (found := hindsight(member.run, member.trace)) is not None
+    ]
+    if not rows:
+        return ""
+    titles = [
+        "strategy",
+        "seed",
+        f"end at {RULE.limit} skip connections in a normal cell, from epoch {RULE.first_epoch + 1} on",
+        "folder",
+    ]
+    return table(titles, rows, text=titles[:1] + titles[2:3], html="folder")
+
+
+def _cells(members: Sequence[Member], folder: Path, pictures: Pictures) -> Iterator[str]:
+    figures = [figure for member in members[:MOST_RUNS] if (figure := _figure(member, folder, pictures))]
+    if figures:
+        yield f'<p class="note">{SHORT_NAMES}</p><div class="strip">{"".join(figures)}</div>'
+    if figures and len(members) > MOST_RUNS:
+        yield f'<p class="note">Only those of the first {MOST_RUNS} runs are drawn.</p>'
+
+
+def _figure(member: Member, folder: Path, pictures: Pictures) -> str:
+    run, trace = member.run, member.trace
+    best, final = run.result.get("best"), final_epoch(run, trace)
+    data = best.get("architecture") if isinstance(best, dict) else final and final.line.get("architecture")
+    graphs = shortened(read_graphs(data, kinds_with_probabilities(trace)))
+    if not graphs:
+        return ""
+    name = f"{run.strategy or run.architecture or '?'}, seed {run.seed}"
+    said = [] if final is None else facts(final, kinds_with_skips(trace))
+    if not said and run.score is not None:
+        said = [f"{(run.score_name or 'score').replace('_', ' ')} {show(run.score_name or '', run.score)}"]
+    if not run.finished:
+        said.append("not finished")
+    return pictures.figure(graphs, name, _link(run, folder, name), said)

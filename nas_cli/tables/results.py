@@ -1,0 +1,116 @@
+"""What lies in a table's folders, beside what is reported: the rows that are then drawn and written."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nas_cli.errors import InputError
+from nas_cli.report.runs import Run, read_run
+from nas_cli.tables.definition import Column, Figure, Row, Table
+from nas_cli.tables.plan import Job
+
+NOT_RUN, FAILED, UNFINISHED = "not run", "failed", "unfinished"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Mean and sample standard deviation (None for one value) over `count` seeds, as run folders hold them."""
+
+    mean: float
+    deviation: float | None
+    count: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row of a table with what was measured for it.
+
+    Args:
+        row: what is reported.
+        measured: by column; lacks those that no run gave.
+        stages: of the runs that make it at this scale.
+        finished, wanted: numbers of seeds; both 0 where nothing is to be run at this scale.
+        state: what to show in place of a figure that is missing: `NOT_RUN`, `FAILED`, `UNFINISHED`, or ``""``.
+        datasets, devices: of its runs.
+        problems: of its seeds, each a line.
+    """
+
+    row: Row
+    measured: Mapping[str, Measured]
+    stages: frozenset[str]
+    finished: int
+    wanted: int
+    state: str
+    datasets: tuple[str, ...]
+    devices: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    def reported(self, column: Column) -> Figure | None:
+        return self.row.reported.get(column.name)
+
+
+def data_for_table(table: Table, jobs: Sequence[Job], failed: Mapping[tuple[str, int], str]) -> list[Line]:
+    """The lines of a table.
+
+    Args:
+        table: its rows are all shown.
+        jobs: of all rows that have something to run.
+        failed: why jobs failed just now, by row and seed.
+    """
+    return [_line(table, row, [job for job in jobs if job.row == row.name], failed) for row in table.rows]
+
+
+def _line(table: Table, row: Row, jobs: Sequence[Job], failed: Mapping[tuple[str, int], str]) -> Line:
+    problems, done = [], []
+    for job in jobs:
+        reason = failed.get((job.row, job.seed)) or job.other_settings()
+        if reason is None and job.finished:
+            try:
+                done.append({stage.name: read_run(stage.folder) for stage in job.stages})
+            except InputError as error:  # a damaged result
+                reason = str(error)
+        if reason is not None:
+            problems.append(f"{row.name}, seed {job.seed}: {reason}")
+    measured = {}
+    for column in table.columns:
+        values = [value for runs in done if (value := _value(column, runs)) is not None]
+        if values and len(values) == len(done):
+            deviation = statistics.stdev(values) if len(values) > 1 else None
+            measured[column.name] = Measured(statistics.fmean(values), deviation, len(values))
+    runs = [run for by_stage in done for run in by_stage.values()]
+    return Line(
+        row=row,
+        measured=measured,
+        stages=frozenset(stage.name for job in jobs for stage in job.stages),
+        finished=len(done),
+        wanted=len(jobs),
+        state=_state(jobs, len(done), bool(problems)),
+        datasets=_different(run.dataset for run in runs),
+        devices=_different(run.result.get("device") for run in runs),
+        problems=tuple(problems),
+    )
+
+
+def _state(jobs: Sequence[Job], done: int, with_problems: bool) -> str:
+    if not jobs or done:
+        return ""
+    if with_problems:
+        return FAILED
+    return UNFINISHED if any(job.begun for job in jobs) else NOT_RUN
+
+
+def _different(names: Iterable[object]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(str(name) for name in names if name))
+
+
+def _value(column: Column, runs: Mapping[str, Run]) -> float | None:
+    """A column's value of one seed: a metric of the best architecture, or a number that the result itself holds."""
+    if column.source is None or column.source[0] not in runs:
+        return None
+    run, name = runs[column.source[0]], column.source[1]
+    value = run.metrics.get(name, run.result.get(name))
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return 1 - value if column.complement else value
