@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from nas_cli.errors import InputError
 from nas_cli.networks.choices import Choices, all_pairs
 from nas_cli.networks.mixed import FanOut, MakeOperation
 from nas_cli.networks.partial import PartialFanOut, shuffle
-from nas_cli.networks.supernet import Supernet
+from nas_cli.networks.supernet import FanOutFactory, Supernet
 from nas_cli.seeding import seeded
+from nas_cli.spaces.darts import DartsSpace
 
 DARTS = (
     "none",
@@ -152,3 +154,30 @@ def test_published_parameter_counts(share: int, count: int) -> None:
     with torch.device("meta"):
         network = Supernet(choices, (3, 32, 32), 10, 16, 8, fan_out)
     assert sum(parameter.numel() for parameter in network.parameters()) == count
+
+
+def saved_bytes(fan_out: FanOutFactory, columns: int) -> int:
+    """What a training step on a supernet of the paper's width keeps for its backward pass, parameters left out."""
+    space = DartsSpace("darts", DARTS, channels=16, cells=3)
+    network = space.supernet((3, 16, 16), 10, fan_out)
+    own = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    weights = {kind: torch.full((14, columns), 1 / 8, requires_grad=True) for kind in space.choices}
+    images = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = network(images.contiguous(memory_format=torch.channels_last), weights).sum()
+    assert loss.requires_grad  # what was kept is alive until here, so that no address is used twice
+    return sum(kept.values())
+
+
+def test_a_quarter_of_the_channels_needs_less_than_half_of_the_memory() -> None:
+    whole = saved_bytes(FanOut, 8)
+    assert saved_bytes(partial(PartialFanOut, share=4), 9) <= 0.45 * whole
+    assert saved_bytes(partial(PartialFanOut, share=1), 9) > 0.9 * whole  # it is the channels that matter
