@@ -28,22 +28,6 @@ FOLDER = configuration.configs_folder() / GROUP
 TABLES = definition.names()
 AT_LEAST = 14
 CHOICES = configuration.choices()
-#: Names that tables use before they exist. Rows that use one are expected to fail until it does; from then on they are
-#: held like any other, without an edit here.
-MISSING = {
-    "architecture": {"rnn_darts_v1", "rnn_darts_v2"},
-    "dataset": {"imagenet", "pydoc"},
-    "evaluation": {"bayesnas_cifar10", "cifar100", "imagenet_darts", "imagenet_pc_darts", "imagenet_pdarts"}
-    | {"pc_darts_cifar10", "pdarts_cifar10", "ptb", "wikitext2", "few_shot_plus"},
-    "experiment": {"bayesnas/cifar10", "darts/ptb_first_order", "darts/ptb_second_order", "darts_plus/cifar10"}
-    | {"pc_darts/cifar10", "pc_darts/imagenet", "pdarts/cifar10", "pdarts/cifar100", "robust_darts/cifar10"}
-    | {f"robust_darts/cifar10_{form}" for form in ("ada", "dp", "l2")}
-    | {"snas/cifar10_aggressive", "snas/cifar10_mild", "snas/cifar10_moderate", "tnas/mini_imagenet", "tnas/omniglot"}
-    | {f"{method}/nasbench201" for method in ("bayesnas", "darts", "darts_plus", "gdas", "pc_darts", "pdarts")}
-    | {f"{method}/nasbench201" for method in ("robust_darts", "snas")},
-    "space": {"darts_recurrent", "darts_s1", "darts_s2", "darts_s3", "darts_s4"},
-    "strategy": {"bayesnas", "darts_plus", "gdas", "pc_darts", "pdarts", "robust_darts", "snas", "tnas"},
-}
 
 
 def stages_of(name: str, scale: str) -> list[tuple[str, Stage, Stage | None]]:
@@ -62,29 +46,11 @@ def groups_of(overrides: tuple[str, ...]) -> dict[str, str]:
     return {key: value for key, value in pairs if key in CHOICES}
 
 
-def lacking(overrides: tuple[str, ...]) -> list[str]:
-    """Those of `MISSING` that do not exist yet."""
-    known = {**CHOICES, "architecture": published.names()}
-    pairs = (override.lstrip("+").split("=", 1) for override in overrides)
-    return [f"{key}={name}" for key, name in pairs if name in MISSING.get(key, set()) and name not in known[key]]
-
-
 def cases() -> Iterator[Any]:
-    """For every table and scale the runs that can be held, and apart from them those that lack a name."""
+    """For every table and scale its runs, each with the search before it."""
     for name in TABLES:
         for scale in SCALES:
-            held, absent = [], {}
-            for row, stage, search in stages_of(name, scale):
-                if without := lacking((*stage.overrides, *(search.overrides if search else ()))):
-                    absent[row, stage.name] = (stage, search, without)
-                else:
-                    held.append((stage, search))
-            if held:
-                yield pytest.param(held, id=f"{name}-{scale}")
-            if absent:
-                reason = ", ".join(sorted({name for _, _, without in absent.values() for name in without}))
-                marks = pytest.mark.xfail(strict=True, reason=reason)
-                yield pytest.param([case[:2] for case in absent.values()], id=f"{name}-{scale}-missing", marks=marks)
+            yield pytest.param([run[1:] for run in stages_of(name, scale)], id=f"{name}-{scale}")
 
 
 @functools.cache
@@ -243,14 +209,6 @@ def test_verified_figures_of_darts() -> None:
     assert not rows["second_order"]["cost"].verified
 
 
-def whole_rows(name: str, scale: str) -> list[str]:
-    """The rows of a table that lack no name."""
-    lacks = {row: False for row, _, _ in stages_of(name, scale)}
-    for row, stage, _ in stages_of(name, scale):
-        lacks[row] = lacks[row] or bool(lacking(stage.overrides))
-    return [row for row, without in lacks.items() if not without]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", TABLES)
@@ -260,7 +218,7 @@ def test_every_row_builds(name: str, scale: str) -> None:
 
     faults = []
     for row, stage, search in stages_of(name, scale):
-        if row not in whole_rows(name, scale) or search is not None:
+        if search is not None:
             continue
         before = [] if stage.name == "search" else inherited(stage, None)
         try:
@@ -277,5 +235,5 @@ def test_a_table_runs_at_smoke_scale(name: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(configuration.__file__).parents[1]))
     with pytest.raises(SystemExit) as stop:
-        main([name, "jobs=2", f"rows={','.join(whole_rows(name, 'smoke'))}"])
+        main([name, "jobs=2"])
     assert stop.value.code == 0
