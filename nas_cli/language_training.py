@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functional_call
 
 from nas_cli.architecture import Architecture
@@ -24,7 +24,7 @@ from nas_cli.recipe import EvaluationRecipe, ResumableTraining
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.language import LanguageSpace
-from nas_cli.training import check_finite
+from nas_cli.training import check_finite, descend
 
 # What a part has unless told otherwise.
 DROPOUTS = Dropouts()
@@ -175,9 +175,7 @@ class LanguageTraining(ResumableTraining):
         self.optimizer.zero_grad(set_to_none=True)
         total = loss + activation_penalty(prediction, recipe.activation, recipe.temporal)
         total.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
-        check_finite(norm, f"the gradient's norm in epoch {epoch}")
-        self.optimizer.step()
+        descend(self.network, self.optimizer, recipe.gradient_clip, f"the gradient's norm in epoch {epoch}")
         self._hidden = prediction.hidden.detach()
         self._add_to_average()
         self._tally += WordTally.of(loss, targets)

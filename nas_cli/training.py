@@ -36,6 +36,16 @@ def check_finite(value: Tensor, what: str) -> None:
         raise DivergedError(f"{what} is {value.item()}: the training has diverged; try a smaller learning rate")
 
 
+def descend(network: nn.Module, optimizer: torch.optim.Optimizer, clip: float, what: str) -> None:
+    """Step a network along the gradient that stands in it, its norm clipped.
+
+    Raises `DivergedError` where the norm is not finite, before weights or optimiser are changed.
+    """
+    norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
+    check_finite(norm, what)
+    optimizer.step()
+
+
 @dataclass
 class Tally:
     """Sums over images from which mean loss and accuracy follow, and top-5 accuracy where it was counted."""
@@ -267,9 +277,7 @@ class Training(ResumableTraining):
         check_finite(loss, f"the training loss in epoch {epoch}")
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), recipe.gradient_clip)
-        check_finite(norm, f"the gradient's norm in epoch {epoch}")
-        self.optimizer.step()
+        descend(self.network, self.optimizer, recipe.gradient_clip, f"the gradient's norm in epoch {epoch}")
         self._tally += Tally.of(loss, logits, labels)
         self.step_count += 1
         if self.step_count % len(self.loader):

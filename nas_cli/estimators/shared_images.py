@@ -16,7 +16,7 @@ from torch.func import functional_call
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
 from nas_cli.errors import CombinationError, require
-from nas_cli.estimators.shared_weights import EdgeWeights, SharedWeights
+from nas_cli.estimators.shared_weights import Begun, EdgeWeights, SharedWeights
 from nas_cli.hardware import Hardware
 from nas_cli.networks.choices import CellChoices
 from nas_cli.networks.supernet import FanOutFactory
@@ -33,9 +33,7 @@ CALIBRATION_BATCHES = 16
 
 
 @dataclass
-class _Training:
-    network: nn.Module
-    optimizer: torch.optim.SGD
+class _Training(Begun):
     train: Loader
     held_out: Loader
     train_source: Source
@@ -101,7 +99,7 @@ class SharedImageWeights(SharedWeights):
         self.augmentation = dataset.augmentation if cutout is None else replace(dataset.augmentation, cutout=cutout)
         self.cutout_ramp = cutout_ramp
         self._sgd = {"momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-        self._training: _Training | None = None
+        self._begun: _Training | None = None
 
     def begin(
         self,
@@ -118,7 +116,7 @@ class SharedImageWeights(SharedWeights):
         train, held_out = self.dataset.search_split(self.split)
         device = self.hardware.device
         network = self.hardware.place(network)
-        self._training = _Training(
+        self._begun = _Training(
             network,
             torch.optim.SGD(network.parameters(), lr=self.learning_rate, **self._sgd),  # type: ignore[arg-type]
             Loader(train, self.batch_size, derive(self.seed, "weights", stage), device, self.augmentation),
@@ -129,43 +127,35 @@ class SharedImageWeights(SharedWeights):
         )
 
     @property
-    def _state(self) -> _Training:
-        if self._training is None:
+    def begun(self) -> _Training:
+        if self._begun is None:
             raise RuntimeError("begin() comes first")
-        return self._training
-
-    @property
-    def network(self) -> nn.Module:
-        return self._state.network
-
-    @property
-    def optimizer(self) -> torch.optim.SGD:
-        return self._state.optimizer
+        return self._begun
 
     @property
     def steps_per_epoch(self) -> int:
-        return len(self._state.train)
+        return len(self.begun.train)
 
     def set_epoch(self, epoch: int) -> float:
-        epochs = self._state.epochs
+        epochs = self.begun.epochs
         rate = self.schedule.rate(self.learning_rate, epoch, epochs)
         if self.cutout_ramp:
-            self._state.train.cutout_share = epoch / max(epochs - 1, 1)
+            self.begun.train.cutout_share = epoch / max(epochs - 1, 1)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         return rate
 
     def train_batch(self) -> ImageBatch:
         """Images (batch, channels, height, width) and labels (batch,)."""
-        return self._state.train.next()
+        return self.begun.train.next()
 
     def held_out_batch(self) -> ImageBatch:
         """Images (batch, channels, height, width) and labels (batch,)."""
-        return self._state.held_out.next()
+        return self.begun.held_out.next()
 
     def probe_batch(self) -> ImageBatch:
         """Images (batch, channels, height, width), not augmented, and labels (batch,)."""
-        source = self._state.held_out_source
+        source = self.begun.held_out_source
         chosen = source.subset(torch.randperm(len(source))[: self.batch_size])
         return next(in_order(chosen, self.batch_size, self.hardware.device))
 
@@ -207,7 +197,7 @@ class SharedImageWeights(SharedWeights):
         total = Tally()
         with self._recalibrated(weights) if recalibrate else nullcontext():
             self.network.eval()
-            for images, labels in self._in_order(self._state.held_out_source):
+            for images, labels in self._in_order(self.begun.held_out_source):
                 with self.hardware.autocast():
                     logits = self.logits(images, weights)
                 loss = F.cross_entropy(logits, labels)
@@ -228,7 +218,7 @@ class SharedImageWeights(SharedWeights):
         kept = {name: buffer.clone() for name, buffer in self.network.named_buffers()}
         momenta = [norm.momentum for norm in norms]
         self.network.train()
-        batches = islice(self._in_order(self._state.train_source), CALIBRATION_BATCHES)
+        batches = islice(self._in_order(self.begun.train_source), CALIBRATION_BATCHES)
         for number, (images, _) in enumerate(batches):
             for norm in norms:
                 norm.momentum = 1 / (number + 1)
@@ -246,12 +236,12 @@ class SharedImageWeights(SharedWeights):
         return {
             "network": self.network.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "train": self._state.train.state_dict(),
-            "held_out": self._state.held_out.state_dict(),
+            "train": self.begun.train.state_dict(),
+            "held_out": self.begun.held_out.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._state.train.load_state_dict(state["train"])
-        self._state.held_out.load_state_dict(state["held_out"])
+        self.begun.train.load_state_dict(state["train"])
+        self.begun.held_out.load_state_dict(state["held_out"])

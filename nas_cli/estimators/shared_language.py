@@ -14,7 +14,7 @@ from torch.func import functional_call
 from nas_cli.data.sequences import Halved, Walk, columns
 from nas_cli.data.text import TextDataset
 from nas_cli.errors import CombinationError, require
-from nas_cli.estimators.shared_weights import EdgeWeights, SharedWeights
+from nas_cli.estimators.shared_weights import Begun, EdgeWeights, SharedWeights
 from nas_cli.hardware import Hardware
 from nas_cli.language import WordTally, activation_penalty, cross_entropy, judge
 from nas_cli.networks.choices import CellChoices
@@ -51,9 +51,7 @@ class TextBatch:
 
 
 @dataclass
-class _Training:
-    network: nn.Module
-    optimizer: torch.optim.SGD
+class _Training(Begun):
     walk: Walk
     held_out: Tensor  # columns for the architecture
     valid: Tensor  # the same text in columns to judge on
@@ -128,7 +126,7 @@ class SharedLanguageWeights(SharedWeights):
         self.dropouts = dropouts
         self.penalties = (activation, temporal)
         self.batch_statistics = batch_statistics
-        self._training: _Training | None = None
+        self._begun: _Training | None = None
 
     def begin(
         self,
@@ -145,7 +143,7 @@ class SharedLanguageWeights(SharedWeights):
             network = self.space.supernet(self.dataset.words, self.dropouts, self.batch_statistics, choices)
         network = self.hardware.place(network)
         train, valid = self.dataset.train(), self.dataset.valid()
-        self._training = _Training(
+        self._begun = _Training(
             network,
             torch.optim.SGD(network.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay),
             Walk(self._columns(train, self.batch_size), self.lengths, derive(self.seed, "windows", stage)),
@@ -158,29 +156,21 @@ class SharedLanguageWeights(SharedWeights):
         return columns(tokens, batch, self.hardware.device, f"dataset {self.dataset.name}")
 
     @property
-    def _state(self) -> _Training:
-        if self._training is None:
+    def begun(self) -> _Training:
+        if self._begun is None:
             raise RuntimeError("begin() comes first")
-        return self._training
-
-    @property
-    def network(self) -> nn.Module:
-        return self._state.network
-
-    @property
-    def optimizer(self) -> torch.optim.SGD:
-        return self._state.optimizer
+        return self._begun
 
     @property
     def steps_per_epoch(self) -> int:
-        return len(self._state.walk)
+        return len(self.begun.walk)
 
     def set_epoch(self, epoch: int) -> float:
         return self.learning_rate  # constant; `train_batch` sets that of each step
 
     def train_batch(self) -> TextBatch:
         """The next window of the training text; the learning rate becomes that of its length."""
-        state = self._state
+        state = self.begun
         if state.walk.at_start:
             state.hidden = {"train": None, "held_out": None}
         state.begin = state.walk.begin
@@ -192,7 +182,7 @@ class SharedLanguageWeights(SharedWeights):
 
     def held_out_batch(self) -> TextBatch:
         """The window of the validation text that belongs to the last one of the training text."""
-        state = self._state
+        state = self.begun
         rows = len(state.held_out) - 1
         begin = state.begin % rows
         end = min(begin + self.lengths.length, rows)
@@ -207,7 +197,7 @@ class SharedLanguageWeights(SharedWeights):
 
     def probe_batch(self) -> TextBatch:
         """Any window of the validation text, after zeros."""
-        text, length = self._state.held_out, self.lengths.length
+        text, length = self.begun.held_out, self.lengths.length
         begin = int(torch.randint(max(len(text) - length, 1), ()))
         end = min(begin + length, len(text) - 1)
         masks = int(torch.randint(2**31, ()))
@@ -240,7 +230,7 @@ class SharedLanguageWeights(SharedWeights):
         found = cross_entropy(prediction, batch.targets)
         check_finite(found, "a loss of the architecture step")
         if batch.held_out:
-            self._state.hidden["held_out"] = prediction.hidden.detach()
+            self.begun.hidden["held_out"] = prediction.hidden.detach()
         return found
 
     def backward(self, batch: TextBatch, weights: EdgeWeights, penalty: Tensor | None = None) -> WordTally:
@@ -252,7 +242,7 @@ class SharedLanguageWeights(SharedWeights):
         total = loss + activation_penalty(prediction, *self.penalties)
         total = total if penalty is None else total + penalty
         total.backward()  # type: ignore[no-untyped-call]
-        self._state.hidden["train"] = prediction.hidden.detach()
+        self.begun.hidden["train"] = prediction.hidden.detach()
         return WordTally.of(loss, batch.targets)
 
     @torch.no_grad()
@@ -265,21 +255,21 @@ class SharedLanguageWeights(SharedWeights):
             with self.hardware.autocast():
                 return self._predict(tokens, hidden, weights, values)
 
-        return judge(predict, self._state.valid, self.lengths.length, "the validation loss of the supernet")
+        return judge(predict, self.begun.valid, self.lengths.length, "the validation loss of the supernet")
 
     def _calibrated(self, weights: EdgeWeights) -> dict[str, Tensor]:
         """Running statistics that are plain means over training windows with these edge weights, by name."""
         norms = [module for module in self.network.modules() if isinstance(module, nn.BatchNorm1d)]
         momenta = [norm.momentum for norm in norms]
         buffers = {name: buffer.clone().zero_() for name, buffer in self.network.named_buffers() if "norm." in name}
-        text, length, hidden = self._state.walk.text, self.lengths.length, None
+        text, length, hidden = self.begun.walk.text, self.lengths.length, None
         try:
             for norm in norms:
                 norm.momentum = None  # the plain mean of all batches
             self.network.train()
             for window in range(min(CALIBRATION_WINDOWS, (len(text) - 1) // length)):
                 tokens = text[window * length : (window + 1) * length]
-                with self.hardware.autocast(), seeded(self._state.seed, "calibration", window):
+                with self.hardware.autocast(), seeded(self.begun.seed, "calibration", window):
                     hidden = self._predict(tokens, hidden, weights, buffers).hidden
         finally:
             for norm, momentum in zip(norms, momenta, strict=True):
@@ -291,7 +281,7 @@ class SharedLanguageWeights(SharedWeights):
 
     def state_dict(self) -> dict[str, Any]:
         """Weights, optimiser, where the texts stand and their hidden states."""
-        state = self._state
+        state = self.begun
         return {
             "network": state.network.state_dict(),
             "optimizer": state.optimizer.state_dict(),
@@ -300,7 +290,7 @@ class SharedLanguageWeights(SharedWeights):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        mine = self._state
+        mine = self.begun
         mine.network.load_state_dict(state["network"])
         mine.optimizer.load_state_dict(state["optimizer"])
         mine.walk.load_state_dict(state["walk"])

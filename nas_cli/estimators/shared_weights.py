@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -17,7 +18,7 @@ from nas_cli.hardware import Hardware
 from nas_cli.networks.choices import CellChoices
 from nas_cli.networks.supernet import FanOutFactory
 from nas_cli.spaces.base import CellSpace
-from nas_cli.training import check_finite
+from nas_cli.training import descend
 
 #: For each type of cell (edges, operations).
 EdgeWeights = Mapping[str, Tensor]
@@ -32,6 +33,14 @@ class Tallied(Protocol):
 
     def metrics(self, prefix: str) -> dict[str, float]:
         """Means by name, each name with this prefix: loss, accuracy."""
+
+
+@dataclass
+class Begun:
+    """The training of a supernet; an estimator adds its own parts."""
+
+    network: nn.Module
+    optimizer: torch.optim.SGD
 
 
 class SharedWeights(ABC):
@@ -74,13 +83,18 @@ class SharedWeights(ABC):
 
     @property
     @abstractmethod
-    def network(self) -> nn.Module:
-        """The supernet."""
+    def begun(self) -> Begun:
+        """What `begin` made, which comes first."""
 
     @property
-    @abstractmethod
+    def network(self) -> nn.Module:
+        """The supernet."""
+        return self.begun.network
+
+    @property
     def optimizer(self) -> torch.optim.SGD:
         """The optimiser of the weights."""
+        return self.begun.optimizer
 
     @property
     @abstractmethod
@@ -134,9 +148,7 @@ class SharedWeights(ABC):
 
     def update(self) -> None:
         """Step the weights along the gradient that `backward` left. Raises `DivergedError` where it is not finite."""
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
-        check_finite(norm, "the norm of the supernet's gradient")
-        self.optimizer.step()
+        descend(self.network, self.optimizer, self.gradient_clip, "the norm of the supernet's gradient")
 
     def weight_step(self, batch: Batch, weights: EdgeWeights) -> Tallied:
         """One step on the weights; no gradient flows into the architecture.

@@ -9,6 +9,7 @@ from nas_cli.errors import require
 
 #: The operation that outputs zeros: it competes for the weight of an edge and is never part of a cell.
 NONE = "none"
+SKIP = "skip_connect"
 #: A derived cell: for each inner node its pairs (operation, source).
 Nodes = tuple[tuple[tuple[str, int], ...], ...]
 

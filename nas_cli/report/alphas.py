@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_cli.architecture import CellGraph
+from nas_cli.networks.choices import NONE, SKIP
 from nas_cli.report.cells import edges_of, read_graphs
 from nas_cli.report.chart import Point
 from nas_cli.report.trace import Epoch, Trace, number
-
-NONE, SKIP = "none", "skip_connect"
 
 
 @dataclass(frozen=True)

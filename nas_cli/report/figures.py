@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from nas_cli.report.alphas import NONE, kinds_with_probabilities, kinds_with_skips, probabilities, stage_operations
+from nas_cli.networks.choices import NONE
+from nas_cli.report.alphas import kinds_with_probabilities, kinds_with_skips, probabilities, stage_operations
 from nas_cli.report.cells import kind_title, read_graphs
 from nas_cli.report.chart import Chart, Line, Point
 from nas_cli.report.hindsight import RULE, Hindsight

@@ -45,7 +45,7 @@ def hindsight(run: Run, trace: Trace) -> Hindsight | None:
 def _stop(epochs: Sequence[Epoch]) -> Epoch | None:
     history: list[dict[str, float]] = []
     for epoch in epochs:
-        history.append(_counts(epoch))
+        history.append({**_counts(epoch), "frozen": epoch.number("frozen") or 0})
         if stop := RULE(history):
             return epochs[stop.epoch]
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from nas_cli.report.alphas import NONE, SKIP, Panel, Panels
+from nas_cli.networks.choices import NONE, SKIP
+from nas_cli.report.alphas import Panel, Panels
 from nas_cli.report.curves import COLOURS, path, text, ticks
 
 WIDTH, HEIGHT = 200.0, 124.0

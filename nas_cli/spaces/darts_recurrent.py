@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from nas_cli.architecture import Architecture, CellGraph, Value
-from nas_cli.errors import InputError, require
+from nas_cli.errors import CombinationError, InputError, require
 from nas_cli.networks.choices import NONE, CellChoices, Choices, Nodes, all_pairs
 from nas_cli.networks.recurrent import Dropouts, LanguageModel, RecurrentNodes, activation
 from nas_cli.networks.recurrent_genotype import RecurrentGenotype
@@ -74,6 +74,13 @@ class DartsRecurrentSpace(LanguageSupernetSpace):
         return values
 
     def from_cells(self, cells: Mapping[str, Nodes]) -> Architecture:
+        """As the interface says. Raises `CombinationError` unless every node has one predecessor."""
+        if any(len(node) != 1 for node in cells[RECURRENT]):
+            counts = ", ".join(str(len(node)) for node in cells[RECURRENT])
+            raise CombinationError(
+                f"space={self.name}: a node has one predecessor with one activation, this derivation gives {counts}; "
+                "take strategy/derivation=top_k"
+            )
         return self._architecture(tuple(pair for node in cells[RECURRENT] for pair in node))
 
     def _architecture(self, nodes: tuple[tuple[str, int], ...]) -> Architecture:

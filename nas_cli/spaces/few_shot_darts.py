@@ -6,6 +6,7 @@ Reference: Lian et al., Towards Fast Adaptation of Neural Architectures with Met
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from torch import nn
 
@@ -35,7 +36,7 @@ class FewShotDarts(SupernetSpace):
 
     @property
     def choices(self) -> CellChoices:
-        return self._pairs.choices
+        return {kind: replace(open_, repeats=1) for kind, open_ in self._pairs.choices.items()}
 
     @property
     def decisions(self) -> tuple[Decision, ...]:

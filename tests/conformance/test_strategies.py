@@ -117,7 +117,7 @@ def saved(state: dict[str, Any]) -> dict[str, Any]:
 
 def test_there_are_as_many_as_there_were() -> None:
     assert {"grid", "random"} <= set(BLACK_BOX)
-    assert {"darts"} <= set(GRADIENT)
+    assert {"bayesnas", "darts", "darts_plus", "gdas", "pc_darts", "pdarts", "robust_darts", "snas"} <= set(GRADIENT)
 
 
 @pytest.mark.parametrize("name", BLACK_BOX)

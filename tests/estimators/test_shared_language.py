@@ -57,7 +57,7 @@ def copies(made: SharedLanguageWeights) -> dict[str, Tensor]:
 
 def test_the_texts_are_walked_at_the_same_offset_modulo_their_length() -> None:
     made = shared()
-    train, valid = made._state.walk.text, made._state.held_out
+    train, valid = made.begun.walk.text, made.begun.held_out
     assert (len(train), len(valid)) == (90, 22)
     offset = 0
     for _ in range(40):
@@ -73,15 +73,15 @@ def test_each_text_has_a_state_of_its_own_that_is_carried_on() -> None:
     made = shared()
     given = weights(made)
     for step in range(2 * made.steps_per_epoch):
-        first = made._state.walk.at_start
+        first = made.begun.walk.at_start
         batch, held_out = made.train_batch(), made.held_out_batch()
         assert (batch.hidden is None) == (held_out.hidden is None) == first
         assert step > 0 or first
         made.loss(batch, given)  # the look-ahead is on the same window: it does not move the state
-        assert made._state.hidden["train"] is batch.hidden
+        assert made.begun.hidden["train"] is batch.hidden
         made.loss(held_out, given)
         made.weight_step(batch, given)
-        mine = made._state.hidden
+        mine = made.begun.hidden
         assert mine["train"] is not None
         assert mine["held_out"] is not None
         assert not torch.equal(mine["train"], mine["held_out"])
@@ -166,14 +166,14 @@ def test_a_diverged_loss_changes_no_weights() -> None:
 def test_judging_leaves_everything_as_it_is() -> None:
     made = shared(batch_statistics=False)
     made.weight_step(made.train_batch(), weights(made))
-    before, hidden = copies(made), made._state.hidden["train"]
+    before, hidden = copies(made), made.begun.hidden["train"]
     state = torch.get_rng_state()
     plain = made.validate(weights(made)).metrics("valid")
     again = made.validate(weights(made), recalibrate=True).metrics("derived")
     assert made.score(plain) == -plain["valid_perplexity"]
     assert plain["valid_loss"] != again["derived_loss"]
     assert all(torch.equal(value, before[name]) for name, value in made.network.state_dict().items())
-    assert made._state.hidden["train"] is hidden
+    assert made.begun.hidden["train"] is hidden
     assert torch.equal(torch.get_rng_state(), state)
     assert made.network.model.layer.nodes.norm.momentum == 0.1  # type: ignore[union-attr]
 

@@ -10,9 +10,10 @@ from made_up_text import ACTIVATIONS, recurrent_cell, recurrent_space
 from nas_cli import published
 from nas_cli.architecture import Architecture
 from nas_cli.config import compose
-from nas_cli.errors import InputError
+from nas_cli.errors import CombinationError, InputError
 from nas_cli.networks.recurrent import NO_DROPOUT
 from nas_cli.seeding import seeded
+from nas_cli.session import _Parts
 from nas_cli.spaces.darts_recurrent import DartsRecurrentSpace
 
 
@@ -47,6 +48,22 @@ def test_an_architecture_is_the_text_of_its_cell() -> None:
 def test_a_cell_from_elsewhere_is_refused(decisions: tuple[str, ...], told: str) -> None:
     with pytest.raises(InputError, match=told):
         recurrent_space().encode(Architecture("darts_recurrent", decisions))
+
+
+@pytest.mark.parametrize("counts", [(0, 1), (2, 1)])
+def test_a_derivation_that_gives_other_cells_is_refused(counts: tuple[int, ...]) -> None:
+    nodes = tuple((("tanh", 0),) * count for count in counts)
+    with pytest.raises(
+        CombinationError, match=f"this derivation gives {counts[0]}, {counts[1]}; take strategy/derivation=top_k"
+    ):
+        recurrent_space().from_cells({"recurrent": nodes})
+
+
+@pytest.mark.parametrize("part", ["strategy/derivation=argmax", "strategy.derivation.edges=2"])
+def test_it_is_refused_before_any_work(part: str) -> None:
+    config = compose("search", ["space=darts_recurrent", part])
+    with pytest.raises(CombinationError, match="a node has one predecessor"):
+        _Parts({"command": "search", **config})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nas_cli.errors import require
 from nas_cli.estimators.shared_weights import Batch, EdgeWeights, SharedWeights, Tallied
+from nas_cli.seeding import seeded
 from nas_cli.strategies.gradient.relaxation import Relaxation
 
 
@@ -83,8 +84,13 @@ class SecondOrder(ArchitectureGradient):
         # The weights are never touched, and the running statistics that these forward passes move are a copy's.
         buffers = {name: buffer.clone() for name, buffer in shared.network.named_buffers()}
 
+        # All losses see the same noise (drop-path, operations that draw): differences of them would else be of two
+        # functions, and eq. 8 divides these by a small number.
+        noise = int(torch.randint(2**31, ()))
+
         def loss(batch: Batch, values: Sequence[Tensor], full_precision: bool = False) -> Tensor:
-            return shared.loss(batch, weights, {**dict(zip(names, values, strict=True)), **buffers}, full_precision)
+            with seeded(noise):
+                return shared.loss(batch, weights, {**dict(zip(names, values, strict=True)), **buffers}, full_precision)
 
         exact = self.product == "exact"
         gradient = torch.autograd.grad(loss(train, own), own, create_graph=exact, allow_unused=True)

@@ -65,7 +65,6 @@ class Ard(Regulariser):
         self.batches = batches
         self.epochs_per_round = epochs_per_round
         self.threshold = threshold
-        self._progress = Progress(0, 1)
         self._checked: nn.Module | None = None
 
     def check(self, mixing: Mixing, shared: SharedWeights) -> None:
@@ -79,7 +78,6 @@ class Ard(Regulariser):
             )
 
     def set_progress(self, network: nn.Module, progress: Progress) -> None:
-        self._progress = progress
         if self.hessian == "recursive" and network is not self._checked:
             check_layers(network)
             self._checked = network
@@ -91,9 +89,10 @@ class Ard(Regulariser):
         ]
         return torch.stack(terms).sum()
 
-    def end_epoch(self, relaxation: Relaxation) -> dict[str, float]:
-        epoch = self._progress.epoch + 1
-        if epoch % self.epochs_per_round == 0 or epoch == self._progress.epochs:
+    def end_epoch(self, relaxation: Relaxation, progress: Progress) -> dict[str, float]:
+        epoch = progress.epoch + 1
+        ends = epoch % self.epochs_per_round == 0 or epoch == progress.epochs
+        if ends and not progress.frozen:  # before a switch has moved there is nothing to estimate from
             for kind, rows in self._curvature(relaxation).items():
                 self._estimate(relaxation, kind, rows)
         return {

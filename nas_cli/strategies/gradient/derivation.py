@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from torch import Tensor
 
 from nas_cli.errors import require
-from nas_cli.networks.choices import NONE, Choices, Nodes
+from nas_cli.networks.choices import NONE, SKIP, CellChoices, Choices, Nodes
 
-SKIP = "skip_connect"
 GONE = -1.0  # the strength of a skip that gave way: chosen only where an edge has nothing else
 
 
@@ -25,6 +25,10 @@ class Derivation(ABC):
             choices: of this type of cell.
             strengths: (edges, operations), how strongly each operation is preferred.
         """
+
+    def cells(self, choices: CellChoices, strengths: Mapping[str, Tensor]) -> dict[str, Nodes]:
+        """The cell of every type."""
+        return {kind: self(kind, open_, strengths[kind]) for kind, open_ in choices.items()}
 
 
 class TopK(Derivation):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from nas_cli.errors import require
 from nas_cli.networks.choices import Nodes
@@ -61,6 +62,10 @@ class Credit(Diagnostic):
         loss = shared.loss(shared.probe_batch(), weights, {**own, **buffers})
         slopes = torch.autograd.grad(loss, list(weights.values()), allow_unused=True, materialize_grads=True)
         return {
-            f"credit_{kind}": (rows * slope).detach().sum(dim=-1).flatten().tolist()
+            f"credit_{kind}": self._of_edges((rows * slope).detach()[..., relaxation.mixing.scaling]).tolist()
             for (kind, rows), slope in zip(weights.items(), slopes, strict=True)
         }
+
+    def _of_edges(self, parts: Tensor) -> Tensor:
+        """(edges, columns), or of each cell (cells, edges, columns), summed to (edges,)."""
+        return parts.sum(dim=-1) if parts.dim() == 2 else parts.sum(dim=(0, -1))

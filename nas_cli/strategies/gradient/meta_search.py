@@ -19,7 +19,7 @@ from nas_cli.runner import Best, Search, Step
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import Space, SupernetSpace
 from nas_cli.strategies.gradient.derivation import Derivation
-from nas_cli.strategies.gradient.mixing import Mixing
+from nas_cli.strategies.gradient.mixing import Mixing, Progress
 from nas_cli.strategies.gradient.optimizers import ArchitectureOptimizer
 from nas_cli.strategies.gradient.search import entropy
 from nas_cli.task import Normalisation, Task, interval, mean_buffers
@@ -172,6 +172,7 @@ class MetaSearch(Search):
 
     def _outer_step(self, network: nn.Module) -> dict[str, Any] | None:
         """Equation 6: both move along the mean, over a meta-batch, of gradients of the query loss."""
+        self._set_progress()
         for number, (sampler, optimizers) in enumerate(self._rounds):
             tensors = [*network.parameters(), *self._parameters.values()]
             total = [torch.zeros_like(tensor) for tensor in tensors]
@@ -192,6 +193,10 @@ class MetaSearch(Search):
                 network.load_state_dict(mean_buffers(buffers), strict=False)
         self._steps += 1
         return self._end_epoch() if self._steps % self.steps_per_epoch == 0 else None
+
+    def _set_progress(self) -> None:
+        """Tell the mixing the epoch; tasks of meta-test are in the last."""
+        self.mixing.set_progress(Progress(min(self._steps // self.steps_per_epoch, self.epochs - 1), self.epochs))
 
     def _start(self, network: nn.Module) -> tuple[Values, Values]:
         """(w̃, θ̃), as leaves of a new graph."""
@@ -216,6 +221,7 @@ class MetaSearch(Search):
     def _test_task(self, network: nn.Module, number: int) -> Trial:
         """Adapt to a task of meta-test, decode its own cell, and judge the adapted supernet on its queries."""
         started = time.time()
+        self._set_progress()
         task = self._task(network, self._test, number)
         with seeded(self.seed, "test task", number):
             adapted = self.adaptation.adapt(task.support, *self._start(network), self.adaptation.test_steps)
@@ -237,8 +243,7 @@ class MetaSearch(Search):
 
     def _decode(self, parameters: Values) -> Architecture:
         strengths = self.mixing.strengths({**parameters, **self._fixed})
-        choices = self.space.choices
-        return self.space.from_cells({kind: self.derivation(kind, choices[kind], strengths[kind]) for kind in choices})
+        return self.space.from_cells(self.derivation.cells(self.space.choices, strengths))
 
     def _accuracies(self, *more: Trial) -> list[float]:
         return [trial.metrics["query_accuracy"] for trial in (*self._trials, *more)]

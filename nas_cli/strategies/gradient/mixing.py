@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,18 +20,29 @@ Parameters = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a search stands: the epoch, from 0, of how many, in which stage."""
+    """Where a search stands: the epoch, from 0, of how many, in which stage; `warm_up` epochs train weights alone."""
 
     epoch: int
     epochs: int
     stage: int = 0
+    warm_up: float = 0.0
+
+    @property
+    def frozen(self) -> bool:
+        """Whether no step of this epoch moves the architecture."""
+        return self.epoch + 1 <= self.warm_up
 
 
 class Mixing(ABC):
     """Which architecture parameters there are, and what they make of an edge.
 
     A mixing keeps no tensors. What it needs beside the parameters it gives in `fixed`, and is handed it with them.
+
+    Attributes:
+        scaling: the columns of the edge weights that scale all of an edge's output when they are scaled together.
     """
+
+    scaling: ClassVar[slice] = slice(None)
 
     @abstractmethod
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
@@ -80,6 +92,16 @@ class Mixing(ABC):
         """The mixed edges that leave one node, a module with the call of `nas_cli.networks.mixed.FanOut`."""
 
 
+def normal_rows(choices: CellChoices, scale: float, mean: float = 0.0) -> dict[str, Tensor]:
+    """A normal draw for each operation of each edge, (edges, operations), by type of cell."""
+    return {kind: mean + scale * torch.randn(open_.shape) for kind, open_ in choices.items()}
+
+
+def softmax_rows(parameters: Parameters) -> dict[str, Tensor]:
+    """The softmax of each row of each of the parameters."""
+    return {name: rows.softmax(dim=-1) for name, rows in parameters.items()}
+
+
 class Softmax(Mixing):
     """Every edge computes all its operations and weighs them by a softmax.
 
@@ -92,13 +114,13 @@ class Softmax(Mixing):
         self.initial_scale = initial_scale
 
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
-        return {kind: self.initial_scale * torch.randn(open_.shape) for kind, open_ in choices.items()}
+        return normal_rows(choices, self.initial_scale)
 
     def weights(self, parameters: Parameters) -> dict[str, Tensor]:
-        return {kind: rows.softmax(dim=-1) for kind, rows in parameters.items()}
+        return softmax_rows(parameters)
 
     def probabilities(self, parameters: Parameters) -> dict[str, Tensor]:
-        return {kind: rows.softmax(dim=-1) for kind, rows in parameters.items()}
+        return softmax_rows(parameters)
 
     def fan_out(
         self, operations: Sequence[Sequence[str]], channels: int, stride: int, make: MakeOperation

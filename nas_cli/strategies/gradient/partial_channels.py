@@ -12,7 +12,7 @@ from nas_cli.errors import require
 from nas_cli.networks.choices import CellChoices, Nodes
 from nas_cli.networks.mixed import MakeOperation
 from nas_cli.networks.partial import PartialFanOut
-from nas_cli.strategies.gradient.mixing import Mixing, Parameters
+from nas_cli.strategies.gradient.mixing import Mixing, Parameters, normal_rows
 
 EDGES, TARGETS = "edges/", "targets/"  # prefixes of what stands beside the operations' own parameters
 
@@ -29,6 +29,8 @@ class PartialChannels(Mixing):
     Reference: Xu et al., PC-DARTS, ICLR 2020, arXiv:1907.05737, eqs. 2 and 3.
     """
 
+    scaling = slice(-1, None)  # the edge's own weight is a factor of mixed and passed channels
+
     def __init__(
         self,
         share: int = 4,
@@ -43,7 +45,7 @@ class PartialChannels(Mixing):
         self.initial_scale = initial_scale
 
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
-        found = {kind: self.initial_scale * torch.randn(open_.shape) for kind, open_ in choices.items()}
+        found = normal_rows(choices, self.initial_scale)
         if self.edge_normalisation:
             found |= {
                 EDGES + kind: self.initial_scale * torch.randn(len(open_.edges)) for kind, open_ in choices.items()

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import EdgeWeights, SharedWeights
+from nas_cli.networks.choices import SKIP
 from nas_cli.networks.drop_path import DropPath, set_drop_path
 from nas_cli.networks.mixed import MakeOperation
 from nas_cli.networks.supernet import FanOutFactory
 from nas_cli.spaces.base import SupernetSpace
 from nas_cli.strategies.gradient.mixing import Mixing, Progress
 
-SKIP = "skip_connect"
 DROPPED_SKIP = "dropped_skip"
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Regulariser(ABC):  # noqa: B024  (each overrides the hooks that it needs)
         """What the architecture's loss is raised by at a step with these edge weights: a scalar, or nothing."""
         return None
 
-    def end_epoch(self, relaxation: Relaxation) -> dict[str, float]:
+    def end_epoch(self, relaxation: Relaxation, progress: Progress) -> dict[str, float]:
         """Look back at an epoch, after its last step; returns metrics."""
         return {}
 
@@ -101,15 +101,12 @@ class SkipDropout(Regulariser):
 
     Args:
         rates: p0 of each stage. Paper (CIFAR-10): 0, 0.4, 0.7.
-        warm_up: W, epochs that train weights alone. Paper: 10.
     Reference: Chen, Xie, Wu, Tian, P-DARTS, ICCV 2019, arXiv:1904.12760, sec. 3.3.
     """
 
-    def __init__(self, rates: Sequence[float] = (0.0, 0.2, 0.3), warm_up: float = 1) -> None:
+    def __init__(self, rates: Sequence[float] = (0.0, 0.2, 0.3)) -> None:
         require(bool(rates) and all(0 <= rate < 1 for rate in rates), f"rates must be in [0, 1), not {list(rates)}")
-        require(warm_up >= 0, f"warm_up must be at least 0, not {warm_up}")
         self.rates = tuple(rates)
-        self.warm_up = warm_up
 
     def check(self, mixing: Mixing, shared: SharedWeights) -> None:
         _needs_fan_outs("skip_dropout", shared)
@@ -130,9 +127,9 @@ class SkipDropout(Regulariser):
     def rate(self, progress: Progress) -> float:
         """The dropout rate of an epoch."""
         initial = self.rates[min(progress.stage, len(self.rates) - 1)]
-        if progress.epoch < self.warm_up:
+        if progress.epoch < progress.warm_up:
             return initial * (progress.epochs - progress.epoch - 1) / progress.epochs
-        return initial * math.exp(-0.2 * (progress.epoch - self.warm_up))
+        return initial * math.exp(-0.2 * (progress.epoch - progress.warm_up))
 
     def set_progress(self, network: nn.Module, progress: Progress) -> None:
         for module in network.modules():

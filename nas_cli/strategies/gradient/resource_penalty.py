@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -12,8 +13,9 @@ from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import EdgeWeights, SharedWeights
 from nas_cli.networks.choices import CellChoices
 from nas_cli.networks.resources import Resources, resources
-from nas_cli.strategies.gradient.mixing import Mixing
+from nas_cli.strategies.gradient.mixing import Mixing, Progress
 from nas_cli.strategies.gradient.regularisers import Regulariser
+from nas_cli.strategies.gradient.switches import Switches
 
 if TYPE_CHECKING:
     from nas_cli.strategies.gradient.relaxation import Relaxation
@@ -35,7 +37,7 @@ class ResourcePenalty(Regulariser):
             the log density of the draw.
         combine: ``log``: the mean of the logarithms of an edge's costs, each at least 1; ``plain``: their weighted sum.
         counted: which of params, macs and memory accesses.
-        baseline: whether ``policy_gradient`` takes the mean cost of all edges off.
+        baseline: whether ``policy_gradient`` takes the mean price of an operation off.
     Reference: Xie, Zheng, Liu, Lin, SNAS, ICLR 2019, arXiv:1812.09926, sec. 2.4.
     """
 
@@ -64,6 +66,10 @@ class ResourcePenalty(Regulariser):
             raise CombinationError(
                 f"resource.method=policy_gradient: {type(mixing).__name__} draws no edge weights; take closed_form"
             )
+        if isinstance(mixing, Switches):
+            raise CombinationError(
+                "strategy/regularisers=resource: weighs operations that exclude each other; switches do not"
+            )
         for choices in shared.space.choices.values():
             for row in choices.operations:
                 for name in row:
@@ -73,12 +79,19 @@ class ResourcePenalty(Regulariser):
         costs = self.costs(relaxation)
         if self.method == "closed_form":
             weights = relaxation.mixing.probabilities(relaxation.values)
-        if self.method != "policy_gradient":
-            return self.eta * torch.stack([self.price(weights[kind], costs[kind]).sum() for kind in costs]).sum()
-        score = relaxation.mixing.log_probability(relaxation.values, weights)
-        prices = {kind: self.price(weights[kind].detach(), costs[kind]) for kind in costs}
-        level = torch.cat(list(prices.values())).mean() if self.baseline else 0.0
-        return self.eta * torch.stack([(score[kind] * (prices[kind] - level)).sum() for kind in costs]).sum()
+        prices = {kind: self.price(weights[kind], costs[kind]) for kind in costs}
+        if self.method == "policy_gradient":
+            score = relaxation.mixing.log_probability(relaxation.values, weights)
+            level = self._level(costs) if self.baseline else 0.0
+            prices = {kind: score[kind] * (price.detach() - level) for kind, price in prices.items()}
+        # Layers with a type of their own share what their type would have had.
+        layers = Counter(kind.partition("_")[0] for kind in costs)
+        shares = [price.sum() / layers[kind.partition("_")[0]] for kind, price in prices.items()]
+        return self.eta * torch.stack(shares).sum()
+
+    def _level(self, costs: Mapping[str, Tensor]) -> Tensor:
+        """The mean price of an operation over all edges: no draw is in it, so it does not bias the gradient."""
+        return torch.cat([self._combined(table).flatten() for table in costs.values()]).mean()
 
     def price(self, weights: Tensor, costs: Tensor) -> Tensor:
         """The cost of each edge, (edges,), mean over the cells.
@@ -87,11 +100,13 @@ class ResourcePenalty(Regulariser):
             weights: (edges, operations), and perhaps columns after these.
             costs: (cells, edges, operations, resources).
         """
-        expected = torch.einsum("ek,cekr->cer", weights[:, : costs.shape[2]], costs)
+        return self._combined(torch.einsum("ek,cekr->cer", weights[:, : costs.shape[2]], costs)).mean(dim=0)
+
+    def _combined(self, costs: Tensor) -> Tensor:
+        """(…, resources) -> (…)"""
         if self.combine == "log":
-            return expected.clamp(min=1).log().mean(dim=-1).mean(dim=0)
-        scale = expected.new_tensor([SCALE[name] for name in self.counted])
-        return (expected @ scale).mean(dim=0)
+            return costs.clamp(min=1).log().mean(dim=-1)
+        return costs @ costs.new_tensor([SCALE[name] for name in self.counted])
 
     def costs(self, relaxation: Relaxation) -> dict[str, Tensor]:
         """For each type of cell (cells, edges, operations, counted resources)."""
@@ -103,7 +118,7 @@ class ResourcePenalty(Regulariser):
             self._costs = network, {kind: table[..., columns].to(like) for kind, table in whole.items()}
         return self._costs[1]
 
-    def end_epoch(self, relaxation: Relaxation) -> dict[str, float]:
+    def end_epoch(self, relaxation: Relaxation, progress: Progress) -> dict[str, float]:
         """Expected cost of all cells under the probabilities."""
         probabilities = relaxation.probabilities()
         costs = self.costs(relaxation)

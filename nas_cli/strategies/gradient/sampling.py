@@ -13,7 +13,7 @@ from nas_cli.errors import require
 from nas_cli.networks.choices import CellChoices
 from nas_cli.networks.mixed import FanOut, MakeOperation
 from nas_cli.networks.sparse import SparseFanOut
-from nas_cli.strategies.gradient.mixing import Mixing, Parameters, Progress
+from nas_cli.strategies.gradient.mixing import Mixing, Parameters, Progress, normal_rows, softmax_rows
 
 
 class Gumbel(Mixing):
@@ -41,9 +41,7 @@ class Gumbel(Mixing):
         self.temperature = temperature
 
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
-        return {
-            kind: self.initial_mean + self.initial_scale * torch.randn(open_.shape) for kind, open_ in choices.items()
-        }
+        return normal_rows(choices, self.initial_scale, self.initial_mean)
 
     def set_progress(self, progress: Progress) -> None:
         first, last = self.range
@@ -53,7 +51,7 @@ class Gumbel(Mixing):
         return {kind: concrete(rows, gumbel_like(rows), self.temperature) for kind, rows in parameters.items()}
 
     def probabilities(self, parameters: Parameters) -> dict[str, Tensor]:
-        return {kind: rows.softmax(dim=-1) for kind, rows in parameters.items()}
+        return softmax_rows(parameters)
 
     def log_probability(self, parameters: Parameters, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {kind: log_density(rows, weights[kind].detach(), self.temperature) for kind, rows in parameters.items()}
@@ -84,7 +82,7 @@ class Sampled(Mixing):
         self.temperature = temperature
 
     def initial(self, choices: CellChoices) -> dict[str, Tensor]:
-        return {kind: self.initial_scale * torch.randn(open_.shape) for kind, open_ in choices.items()}
+        return normal_rows(choices, self.initial_scale)
 
     def set_progress(self, progress: Progress) -> None:
         first, last = self.range
@@ -97,7 +95,7 @@ class Sampled(Mixing):
         }
 
     def probabilities(self, parameters: Parameters) -> dict[str, Tensor]:
-        return {kind: rows.softmax(dim=-1) for kind, rows in parameters.items()}
+        return softmax_rows(parameters)
 
     def log_probability(self, parameters: Parameters, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {

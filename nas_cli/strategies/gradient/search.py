@@ -16,11 +16,11 @@ from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import SharedWeights, Tallied
 from nas_cli.journal import Trial
-from nas_cli.networks.choices import CellChoices
+from nas_cli.networks.choices import SKIP, CellChoices
 from nas_cli.runner import Best, Search, Step
 from nas_cli.seeding import seeded
 from nas_cli.strategies.gradient.architecture_gradient import ArchitectureGradient
-from nas_cli.strategies.gradient.derivation import SKIP, Derivation
+from nas_cli.strategies.gradient.derivation import Derivation
 from nas_cli.strategies.gradient.diagnostics import Diagnostic
 from nas_cli.strategies.gradient.mixing import Mixing, Progress
 from nas_cli.strategies.gradient.optimizers import ArchitectureOptimizer
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 #: Many skip connections are the sign of a search that has collapsed (Liang et al., DARTS+, arXiv:1909.06035).
 SKIPS_TO_WARN_OF = 3
-_POSITION = ("epoch", "epochs", "step", "stage", "learning_rate", "weight_decay")
+_POSITION = ("epoch", "epochs", "frozen", "step", "stage", "learning_rate", "weight_decay")
 
 
 class GradientSearch(Search):
@@ -98,7 +98,11 @@ class GradientSearch(Search):
         self.diagnostics = list((diagnostics or {}).values())
         for regulariser in self.regularisers:
             regulariser.check(mixing, estimator)
-        stopping.check(list(diagnostics or {}))
+        choices = estimator.space.choices
+        stopping.check(list(diagnostics or {}), choices)
+        # A derivation whose cells the space has not is refused now, not at the end of the first epoch.
+        alike = {kind: torch.full(open_.shape, 1 / open_.shape[1]) for kind, open_ in choices.items()}
+        estimator.space.from_cells(derivation.cells(choices, alike))
         for depth in map(stages.cells, range(stages.count)):
             if depth is not None:
                 estimator.space.check_depth(depth)
@@ -107,6 +111,7 @@ class GradientSearch(Search):
         self.gradient_clip = gradient_clip
         self.recalibrate = recalibrate
         self._relaxation: Relaxation | None = None
+        self._told: Progress | None = None  # what the parts of the relaxation know of the epoch
         self._stage = 0
         self._stage_steps = 0
         self._steps = 0  # over all stages, those of a state that was left again included
@@ -124,8 +129,11 @@ class GradientSearch(Search):
             make = changed(self.mixing.fan_out, self.regularisers)
             self.shared.begin(make, self.epochs, self._stage, choices, self.stages.cells(self._stage))
             with seeded(self.seed, "architecture parameters", self._stage):
-                self._relaxation = Relaxation(
-                    self.shared, self.mixing, choices, self.regularisers, self.optimizer, self.gradient_clip
+                self._told, self._relaxation = (
+                    None,
+                    Relaxation(
+                        self.shared, self.mixing, choices, self.regularisers, self.optimizer, self.gradient_clip
+                    ),
                 )
         return self._relaxation
 
@@ -148,7 +156,7 @@ class GradientSearch(Search):
 
     @property
     def _progress(self) -> Progress:
-        return Progress(self._stage_steps // self.shared.steps_per_epoch, self.epochs, self._stage)
+        return Progress(self._stage_steps // self.shared.steps_per_epoch, self.epochs, self._stage, self.warm_up)
 
     def step(self) -> Step:
         began = time.time()
@@ -173,7 +181,9 @@ class GradientSearch(Search):
     def _train_step(self, relaxation: Relaxation) -> dict[str, Any] | None:
         progress, per_epoch = self._progress, self.shared.steps_per_epoch
         rate = self.shared.set_epoch(progress.epoch)
-        relaxation.set_progress(progress)
+        if progress != self._told:  # once an epoch: parts walk through the whole supernet for it
+            relaxation.set_progress(progress)
+            self._told = progress
         with seeded(self.seed, "step", self._steps):
             if self._stage_steps < self.warm_up * per_epoch:
                 tally = self.shared.weight_step(self.shared.train_batch(), relaxation.weights())
@@ -197,11 +207,9 @@ class GradientSearch(Search):
         metrics |= self._tally.metrics("train")
         with seeded(self.seed, "end of epoch", self._steps):
             for regulariser in self.regularisers:
-                metrics |= regulariser.end_epoch(relaxation)
+                metrics |= regulariser.end_epoch(relaxation, progress)
             probabilities, strengths = relaxation.probabilities(), relaxation.strengths()
-            cells = {
-                kind: self.derivation(kind, choices, strengths[kind]) for kind, choices in relaxation.choices.items()
-            }
+            cells = self.derivation.cells(relaxation.choices, strengths)
             judged = self.mixing.validation_weights(relaxation.values)
             metrics |= self.shared.validate(judged, self.recalibrate).metrics("valid")
             for diagnostic in self.diagnostics:
@@ -216,6 +224,7 @@ class GradientSearch(Search):
         metrics["probabilities"] = {kind: _rounded(rows) for kind, rows in probabilities.items()}
         if not self._history:
             metrics["epochs"] = self.epochs
+            metrics["frozen"] = int(self.warm_up)
             metrics["operations"] = {
                 kind: [list(row) for row in choices.operations] for kind, choices in relaxation.choices.items()
             }

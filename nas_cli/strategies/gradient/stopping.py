@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nas_cli.errors import CombinationError, require
+from nas_cli.networks.choices import SKIP, CellChoices
 
 #: One line for each epoch of a stage: ``skips_normal``, ``probabilities``, ``eigenvalue`` …; the first also holds
-#: ``epochs``, how many there will be at most, and ``operations``, the names in the columns of the probabilities.
+#: ``epochs``, how many there will be at most, ``frozen``, how many of the first leave the architecture as it began, and
+#: ``operations``, the names in the columns of the probabilities.
 History = Sequence[Mapping[str, Any]]
 #: Operations with weights of their own compete in the ranking of criterion 1*.
 PARAMETRIC = ("sep_conv", "dil_conv", "nor_conv", "conv_")
@@ -34,18 +36,47 @@ class Stop:
 
 
 class Stopping(ABC):
-    """Whether a search ends after the last epoch of a history."""
+    """Whether a search ends after the last epoch of a history.
 
-    def check(self, diagnostics: Collection[str]) -> None:  # noqa: B027  (a hook, not a gap)
-        """Raise `CombinationError` where these diagnostics do not measure what it needs; before any work."""
+    A rule sees only epochs that moved the architecture: before, the cell is one of fresh parameters.
+    """
+
+    def check(self, diagnostics: Collection[str], choices: CellChoices) -> None:  # noqa: B027  (a hook, not a gap)
+        """Raise `CombinationError` where it could never decide, or would decide whatever happens; before any work.
+
+        Args:
+            diagnostics: names of what is measured.
+            choices: what the supernet leaves open.
+        """
+
+    def __call__(self, history: History) -> Stop | None:
+        """The decision after the last epoch of a history; None: go on."""
+        frozen = _frozen(history)
+        stop = self.decide(history[frozen:], history[0]) if len(history) > frozen else None
+        return None if stop is None else replace(stop, epoch=stop.epoch + frozen)
 
     def may_return_to(self, history: History) -> list[int]:
         """Epochs that a search may have to go on from later: their whole state is kept."""
-        return []
+        frozen = _frozen(history)
+        return [index + frozen for index in self.returnable(history[frozen:])] if len(history) > frozen else []
 
     @abstractmethod
-    def __call__(self, history: History) -> Stop | None:
-        """The decision after the last epoch of a history; None: go on. What it needs of a line it may miss."""
+    def decide(self, moved: History, first: Mapping[str, Any]) -> Stop | None:
+        """The decision, its epoch counted from the first that moved the architecture.
+
+        Args:
+            moved: the epochs that did, at least one.
+            first: the first line of the whole history.
+        """
+
+    def returnable(self, moved: History) -> list[int]:
+        """As `may_return_to`, counted from the first epoch that moved the architecture; none for most."""
+        return []
+
+
+def _frozen(history: History) -> int:
+    """How many epochs at the start of a history leave the architecture as it began."""
+    return int(history[0].get("frozen", 0))
 
 
 def most_skips(line: Mapping[str, Any]) -> int:
@@ -56,7 +87,7 @@ def most_skips(line: Mapping[str, Any]) -> int:
 class Epochs(Stopping):
     """A search ends with its last epoch."""
 
-    def __call__(self, history: History) -> Stop | None:
+    def decide(self, moved: History, first: Mapping[str, Any]) -> Stop | None:
         return None
 
 
@@ -65,8 +96,8 @@ class SkipConnects(Stopping):
 
     Args:
         limit: so many end it. Paper: 2.
-        first_epoch: the first, from 0, that may end it: a cell derived from fresh parameters has two or more skips
-            with probability 0.32. Paper: 0.
+        first_epoch: the first, from 0 and after the warm-up, that may end it: a cell derived from fresh parameters has
+            two or more skips with probability 0.32. Paper: 0.
     Reference: Liang et al., DARTS+, 2019, arXiv:1909.06035, sec. 3.2.
     """
 
@@ -76,9 +107,17 @@ class SkipConnects(Stopping):
         self.limit = limit
         self.first_epoch = first_epoch
 
-    def __call__(self, history: History) -> Stop | None:
-        last = len(history) - 1
-        ends = last >= self.first_epoch and most_skips(history[-1]) >= self.limit
+    def check(self, diagnostics: Collection[str], choices: CellChoices) -> None:
+        normal = [open_ for kind, open_ in choices.items() if kind.startswith("normal")]
+        if not any(SKIP in row for open_ in normal for row in open_.operations):
+            raise CombinationError(
+                f"strategy/stopping=skip_connects: no edge of a normal cell of this space can be a {SKIP}, so it would "
+                "never end a search"
+            )
+
+    def decide(self, moved: History, first: Mapping[str, Any]) -> Stop | None:
+        last = len(moved) - 1
+        ends = last >= self.first_epoch and most_skips(moved[-1]) >= self.limit
         return Stop(last) if ends else None
 
 
@@ -98,11 +137,18 @@ class StableRanking(Stopping):
         self.patience = patience
         self.length = None if ranking == "order" else 1
 
-    def __call__(self, history: History) -> Stop | None:
-        operations = history[0]["operations"]
-        recent = [self._ranks(line["probabilities"], operations) for line in history[-self.patience - 1 :]]
+    def check(self, diagnostics: Collection[str], choices: CellChoices) -> None:
+        ranked = (sum(name.startswith(PARAMETRIC) for name in row) for c in choices.values() for row in c.operations)
+        if max(ranked) < 2:
+            raise CombinationError(
+                "strategy/stopping=stable_ranking: no edge of this space has two operations with weights to rank, so "
+                "it would end every search"
+            )
+
+    def decide(self, moved: History, first: Mapping[str, Any]) -> Stop | None:
+        recent = [self._ranks(line["probabilities"], first["operations"]) for line in moved[-self.patience - 1 :]]
         stable = len(recent) == self.patience + 1 and all(ranks == recent[0] for ranks in recent)
-        return Stop(len(history) - 1) if stable else None
+        return Stop(len(moved) - 1) if stable else None
 
     def _ranks(self, probabilities: Mapping[str, Any], operations: Mapping[str, Any]) -> list[list[str]]:
         """For each edge of each type of cell its operations with weights, strongest first."""
@@ -127,7 +173,7 @@ class HessianEigenvalue(Stopping):
     Args:
         window, lag: in measurements. Released code: 5, 4.
         factor: of growth. Released code: 1.3 (paper: 1 / 0.75).
-        first_epoch: the first, from 0, that may be returned. Released code: 10.
+        first_epoch: the first, from 0 and after the warm-up, that may be returned. Released code: 10.
         adapt: rather than end, go back to the epoch that would be returned and go on with this many times the weight
             decay (DARTS-ADA; paper: 10), as long as it stays within `largest_weight_decay`; None: end (DARTS-ES).
         largest_weight_decay: paper: 0.03.
@@ -150,29 +196,29 @@ class HessianEigenvalue(Stopping):
         self.window, self.lag, self.factor, self.first_epoch = window, lag, factor, first_epoch
         self.adapt, self.largest_weight_decay = adapt, largest_weight_decay
 
-    def check(self, diagnostics: Collection[str]) -> None:
+    def check(self, diagnostics: Collection[str], choices: CellChoices) -> None:
         if "eigenvalue" not in diagnostics:
             raise CombinationError(
                 "strategy/stopping=hessian_eigenvalue: needs the eigenvalue measured; add it to strategy/diagnostics, "
                 f"as in strategy/diagnostics=[{','.join([*diagnostics, 'eigenvalue'])}]"
             )
 
-    def may_return_to(self, history: History) -> list[int]:
+    def returnable(self, moved: History) -> list[int]:
         if self.adapt is None:
             return []
-        times, weight_decay = 0, history[-1]["weight_decay"]
+        times, weight_decay = 0, moved[-1]["weight_decay"]
         while (weight_decay := self._raised(weight_decay)) is not None:
             times += 1
         # After a return, the next measurement may lead back again, from there.
         back = self.window // 2 + self.lag
         reach = back + (times - 1) * (back - 1) if times else 0
-        measured = _measured(history)
+        measured = _measured(moved)
         return [index for index, _ in measured[max(0, len(measured) - reach) :] if index >= self.first_epoch]
 
-    def __call__(self, history: History) -> Stop | None:
-        measured = _measured(history)
-        last = len(history) - 1
-        if not measured or measured[-1][0] != last or last + 1 == history[0]["epochs"]:
+    def decide(self, moved: History, first: Mapping[str, Any]) -> Stop | None:
+        measured = _measured(moved)
+        last = len(moved) - 1
+        if not measured or measured[-1][0] != last or _frozen([first]) + len(moved) == first["epochs"]:
             return None
         back = self.window // 2 + self.lag
         if len(measured) <= back:
@@ -185,7 +231,7 @@ class HessianEigenvalue(Stopping):
             return None
         if self.adapt is None:
             return Stop(returned)
-        raised = self._raised(history[last]["weight_decay"])
+        raised = self._raised(moved[last]["weight_decay"])
         return None if raised is None else Stop(returned, raised)
 
     def _raised(self, weight_decay: float) -> float | None:
@@ -201,6 +247,6 @@ class HessianEigenvalue(Stopping):
         return sum(recent) / len(recent)
 
 
-def _measured(history: History) -> list[tuple[int, float]]:
+def _measured(moved: History) -> list[tuple[int, float]]:
     """(index, eigenvalue) of the epochs at whose end it was measured."""
-    return [(index, line["eigenvalue"]) for index, line in enumerate(history) if "eigenvalue" in line]
+    return [(index, line["eigenvalue"]) for index, line in enumerate(moved) if "eigenvalue" in line]

@@ -34,6 +34,8 @@ class Switches(Mixing):
     Reference: Zhou, Yang, Wang, Pan, BayesNAS, ICML 2019, arXiv:1905.04919, sec. 3.
     """
 
+    scaling = slice(None, -1)  # the operations': an edge's switch may stand before its normalisations
+
     def __init__(
         self, edge_switch: EdgeSwitch = "input", edges: Mapping[str, Sequence[Sequence[int]]] | None = None
     ) -> None:

@@ -144,6 +144,30 @@ def test_finite_difference_nears_the_exact_product_with_epsilon_squared(monkeypa
     assert errors[0] / errors[1] == pytest.approx(100, rel=0.05)
 
 
+class Noisy(ToyWeights):
+    """Both losses get a random slope in α, drawn anew at each look."""
+
+    def loss(self, batch: Any, weights: Any, values: Any = None, full_precision: bool = False) -> Tensor:
+        slope = 10 * torch.randn((), dtype=torch.float64)
+        return super().loss(batch, weights, values, full_precision) + slope * weights["a"]
+
+
+def test_all_losses_of_a_step_see_the_same_noise() -> None:
+    """The mixed second derivative is -2 whatever the noise: no difference of two draws is in it."""
+    for seed in range(3):
+        with seeded(seed):
+            found = toy_gradient(SecondOrder(), Noisy(Toy(-2.0), 0.1), 2.0)
+        with seeded(seed):
+            exact = toy_gradient(SecondOrder("exact"), Noisy(Toy(-2.0), 0.1), 2.0)
+        assert found == pytest.approx(exact, abs=1e-6)
+
+
+def test_the_noise_is_another_in_every_step() -> None:
+    with seeded(0):
+        shared = Noisy(Toy(-2.0), 0.1)
+        assert toy_gradient(SecondOrder(), shared, 2.0) != toy_gradient(SecondOrder(), shared, 2.0)
+
+
 def test_step_zero_is_first_order() -> None:
     side = twins()
     side.shared.optimizer.param_groups[0]["lr"] = 0.0

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import searches
 import torch
 from made_up import CPU, MadeUp, space
 from torch import Tensor, nn
@@ -148,7 +149,14 @@ def test_the_penalty_has_a_gradient_where_all_is_off() -> None:
     assert (of.parameters["normal"].grad == 0).all()
 
 
-def search(mixing: Mixing | None = None, seed: int = 0, epochs: int = 2, rate: float = 0.5, **options: Any) -> Any:
+def search(
+    mixing: Mixing | None = None,
+    seed: int = 0,
+    epochs: int = 2,
+    rate: float = 0.5,
+    warm_up: float = 0.3,
+    **options: Any,
+) -> GradientSearch:
     shared = SharedImageWeights(space(), MadeUp(), CPU, seed, batch_size=8, split=0.8)
     return GradientSearch(
         shared,
@@ -161,20 +169,13 @@ def search(mixing: Mixing | None = None, seed: int = 0, epochs: int = 2, rate: f
         Epochs(),
         {"ard": Ard(**options)},
         epochs=epochs,
-        warm_up=0.3,
+        warm_up=warm_up,
         gradient_clip=1.0,  # four steps an epoch need a rate at which switches would run away
     )
 
 
-def finish(made: GradientSearch, steps: int = 1000) -> list[Any]:
-    found: list[Any] = []
-    while not made.done and steps:
-        step = made.step()
-        steps -= 1
-        found += [] if step.metrics is None else [dict(step.metrics)]
-        for trial in step.trials:
-            made.tell(trial)
-    return found
+def lines_of(made: GradientSearch, steps: int = 1000) -> list[dict[str, Any]]:
+    return searches.finish(made, steps)[0]
 
 
 #: Pruned at the end of the fifth epoch.
@@ -188,7 +189,7 @@ def alive(line: dict[str, Any]) -> int:
 @pytest.mark.parametrize("hessian", ["recursive", "fisher"])
 def test_a_search_prunes_and_derives_what_is_left(hessian: str) -> None:
     made = search(**{**PRUNING, "hessian": hessian})
-    lines = finish(made)
+    lines = lines_of(made)
     assert [alive(line) for line in lines[:4]] == [30] * 4
     assert 30 > alive(lines[4]) >= alive(lines[5])
     found = Genotype.from_architecture(made.best().architecture)
@@ -199,30 +200,36 @@ def test_a_search_prunes_and_derives_what_is_left(hessian: str) -> None:
 
 def test_rounds_end_at_their_epochs_and_with_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     ends: list[tuple[int, str]] = []
-    monkeypatch.setattr(Ard, "_estimate", lambda self, _, kind, rows: ends.append((self._progress.epoch, kind)))
-    finish(search(epochs=5, epochs_per_round=2, batches=1))
+    told: list[int] = []
+    monkeypatch.setattr(Ard, "set_progress", lambda self, network, progress: told.append(progress.epoch))
+    monkeypatch.setattr(Ard, "_estimate", lambda self, _, kind, rows: ends.append((told[-1], kind)))
+    lines_of(search(epochs=5, epochs_per_round=2, batches=1))
     assert ends == [(epoch, kind) for epoch in (1, 3, 4) for kind in ("normal", "reduce")]
+    assert told == [0, 1, 2, 3, 4]  # once an epoch
+    ends.clear()
+    lines_of(search(epochs=5, epochs_per_round=1, batches=1, warm_up=2.0))
+    assert ends == [(epoch, kind) for epoch in (2, 3, 4) for kind in ("normal", "reduce")]
 
 
 def test_resumed_it_is_the_same_bit_for_bit() -> None:
     whole = search(**PRUNING)
-    lines = finish(whole)
+    lines = lines_of(whole)
     assert alive(lines[4]) < 30  # so that there is something to be restored
     for at in (1, 22):
         first, second = search(**PRUNING), search(**PRUNING)
-        head = finish(first, at)
+        head = lines_of(first, at)
         buffer = io.BytesIO()
         torch.save(first.state_dict(), buffer)
         buffer.seek(0)
         second.load_state_dict(torch.load(buffer, weights_only=True))
-        assert head + finish(second) == lines
+        assert head + lines_of(second) == lines
 
 
 def test_switches_stand_still_while_weights_alone_are_trained() -> None:
     made = search()
     made.step()
     assert (made._relaxation.parameters["normal"] == 1).all()
-    finish(made, 2)
+    lines_of(made, 2)
     assert not (made._relaxation.parameters["normal"] == 1).all()
 
 
@@ -235,7 +242,7 @@ def test_a_larger_lambda_keeps_fewer_operations() -> None:
         shared = SharedImageWeights(space(channels=4), dataset, CPU, 0, batch_size=18, split=0.9, weight_decay=1e-4)
         ard = {"ard": Ard(lambda_edge=strength, epochs_per_round=3, hessian="fisher")}
         parts = (Switches(), SingleLevel(), Sgd(0.05), Entropy(), Single(), Epochs())
-        kept[strength] = alive(finish(GradientSearch(shared, 0, *parts, ard, epochs=6, warm_up=0.3))[-1])
+        kept[strength] = alive(lines_of(GradientSearch(shared, 0, *parts, ard, epochs=6, warm_up=0.3))[-1])
     assert kept[0.01] < kept[0.001]
 
 

@@ -21,15 +21,17 @@ from nas_cli.seeding import seeded
 from nas_cli.strategies.gradient.architecture_gradient import FirstOrder
 from nas_cli.strategies.gradient.derivation import TopK
 from nas_cli.strategies.gradient.diagnostics import Credit, DerivedAccuracy, Diagnostic
-from nas_cli.strategies.gradient.mixing import Progress, Softmax
+from nas_cli.strategies.gradient.mixing import Mixing, Progress, Softmax
 from nas_cli.strategies.gradient.optimizers import Adam
+from nas_cli.strategies.gradient.partial_channels import PartialChannels
 from nas_cli.strategies.gradient.relaxation import Relaxation
+from nas_cli.strategies.gradient.switches import Switches
 
 
-def relaxation(steps: int = 2, batch_size: int = 8) -> Relaxation:
+def relaxation(steps: int = 2, batch_size: int = 8, mixing: Mixing | None = None, channels: int = 2) -> Relaxation:
     """A tiny search under way."""
-    shared = SharedImageWeights(space(), MadeUp(), CPU, 0, batch_size)
-    mixing = Softmax(initial_scale=1.0)
+    shared = SharedImageWeights(space(channels, cells=5), MadeUp(), CPU, 0, batch_size)
+    mixing = mixing or Softmax(initial_scale=1.0)
     shared.begin(mixing.fan_out, epochs=2)
     with seeded(0):
         made = Relaxation(shared, mixing, shared.space.choices, (), Adam(), None)
@@ -103,12 +105,23 @@ class TestDerivedAccuracy:
 
 
 class TestCredit:
-    def test_conservation_at_every_node_of_a_real_cell(self) -> None:
+    MIXINGS = (
+        Softmax(initial_scale=1.0),
+        PartialChannels(share=2, initial_scale=1.0),
+        Switches("input"),
+        Switches("output"),
+    )
+
+    @pytest.mark.parametrize("mixing", MIXINGS, ids=["softmax", "partial_channels", "switches", "output_switches"])
+    def test_conservation_at_every_node_of_a_real_cell(self, mixing: Mixing) -> None:
         """Σ_i R_ij = <∂L/∂x_j, x_j>, summed over the cells of a type."""
-        made = relaxation()
+        made = relaxation(mixing=mixing, channels=4)
         network = made.shared.network.double()
         for value in made.parameters.values():
             value.data = value.data.double()
+        made.fixed = {
+            name: value.double() if value.is_floating_point() else value for name, value in made.fixed.items()
+        }
         batch = made.shared.train_batch()
         made.shared.probe_batch = lambda: (batch[0].double(), batch[1])  # type: ignore[method-assign]
         found = Credit().measure(made, derived(made))

@@ -112,19 +112,21 @@ class TestSkipDropout:
 
     @pytest.mark.parametrize(("epoch", "rate"), [(0, 0.384), (9, 0.24), (10, 0.4), (11, 0.327492), (24, 0.024324)])
     def test_the_schedule_of_the_sheet(self, epoch: int, rate: float) -> None:
-        assert SkipDropout([0.0, 0.4, 0.7], 10).rate(Progress(epoch, 25, stage=1)) == pytest.approx(rate, abs=5e-7)
+        assert SkipDropout([0.0, 0.4, 0.7]).rate(Progress(epoch, 25, stage=1, warm_up=10)) == pytest.approx(
+            rate, abs=5e-7
+        )
 
     def test_each_stage_has_its_rate_and_later_ones_the_last(self) -> None:
-        dropout = SkipDropout([0.0, 0.4, 0.7], 10)
-        assert [dropout.rate(Progress(10, 25, stage)) for stage in range(4)] == [0.0, 0.4, 0.7, 0.7]
+        dropout = SkipDropout([0.0, 0.4, 0.7])
+        assert [dropout.rate(Progress(10, 25, stage, warm_up=10)) for stage in range(4)] == [0.0, 0.4, 0.7, 0.7]
 
     def test_only_identity_skips(self) -> None:
-        dropout = SkipDropout([0.4], 0)
+        dropout = SkipDropout([0.4])
         assert sum(isinstance(m, DroppedSkip) for m in made([dropout], self.ROWS).modules()) == 3
         assert not any(isinstance(m, DroppedSkip) for m in made([dropout], self.ROWS, stride=2).modules())
 
     def test_the_rate_is_set_where_it_matters(self) -> None:
-        dropout = SkipDropout([0.4], 0)
+        dropout = SkipDropout([0.4])
         network = supernet([dropout])
         dropout.set_progress(network, Progress(0, 25))
         skips = [module for module in network.modules() if isinstance(module, DroppedSkip)]
@@ -133,7 +135,7 @@ class TestSkipDropout:
         assert len(skips) == 5 + 2
 
     def test_every_edge_has_a_mask_of_its_own(self) -> None:
-        dropout = SkipDropout([0.5], 0)
+        dropout = SkipDropout([0.5])
         rows = [("skip_connect",)] * 3
         network = made([dropout], rows)
         dropout.set_progress(network, Progress(0, 25))
@@ -148,7 +150,7 @@ class TestSkipDropout:
             assert same == pytest.approx(0.5, abs=0.05)
 
     def test_other_operations_are_not_touched(self) -> None:
-        dropout = SkipDropout([0.5], 0)
+        dropout = SkipDropout([0.5])
         network, plain = made([dropout], self.ROWS), made([], self.ROWS)
         dropout.set_progress(network, Progress(0, 25))
         weights = torch.tensor([[0.2, 0.0, 0.5, 0.3]] * 3)  # but for the skip
@@ -157,7 +159,7 @@ class TestSkipDropout:
 
     @pytest.mark.parametrize("stage", [0, 1])
     def test_without_a_rate_or_in_evaluation_it_is_the_plain_supernet(self, stage: int) -> None:
-        dropout = SkipDropout([0.0, 0.5], 0)
+        dropout = SkipDropout([0.0, 0.5])
         network, plain = made([dropout], self.ROWS), made([], self.ROWS)
         dropout.set_progress(network, Progress(0, 25, stage))
         if stage == 1:
@@ -168,7 +170,7 @@ class TestSkipDropout:
             torch.testing.assert_close(output, wanted)
 
     def test_edges_that_run_few_operations(self) -> None:
-        dropout = SkipDropout([0.5], 0)
+        dropout = SkipDropout([0.5])
         with seeded(0):
             network = changed(SparseFanOut, [dropout])([NAMES] * 2, CHANNELS, 1, search_operation)
         dropout.set_progress(network, Progress(0, 25))
@@ -178,16 +180,15 @@ class TestSkipDropout:
         assert not torch.equal(first, second)
 
     @pytest.mark.parametrize(
-        ("rates", "warm_up", "told"),
+        ("rates", "told"),
         [
-            ([], 1, r"rates must be in \[0, 1\), not \[\]"),
-            ([0.1, 1.0], 1, r"rates must be in \[0, 1\), not \[0.1, 1.0\]"),
-            ([0.1], -1, "warm_up must be at least 0, not -1"),
+            ([], r"rates must be in \[0, 1\), not \[\]"),
+            ([0.1, 1.0], r"rates must be in \[0, 1\), not \[0.1, 1.0\]"),
         ],
     )
-    def test_ranges(self, rates: list[float], warm_up: float, told: str) -> None:
+    def test_ranges(self, rates: list[float], told: str) -> None:
         with pytest.raises(InputError, match=told):
-            SkipDropout(rates, warm_up)
+            SkipDropout(rates)
 
 
 def test_all_changes_are_made_one_on_top_of_the_other() -> None:

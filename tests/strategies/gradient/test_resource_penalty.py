@@ -14,11 +14,12 @@ from nas_cli.estimators.shared_images import SharedImageWeights
 from nas_cli.networks.resources import resources
 from nas_cli.seeding import seeded
 from nas_cli.spaces.darts import DartsSpace
-from nas_cli.strategies.gradient.mixing import Mixing, Softmax
+from nas_cli.strategies.gradient.mixing import Mixing, Progress, Softmax
 from nas_cli.strategies.gradient.optimizers import Adam
 from nas_cli.strategies.gradient.relaxation import Relaxation
 from nas_cli.strategies.gradient.resource_penalty import ResourcePenalty
 from nas_cli.strategies.gradient.sampling import Gumbel, Sampled
+from nas_cli.strategies.gradient.switches import Switches
 
 OPERATIONS = (
     *("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect"),
@@ -100,6 +101,32 @@ def test_the_score_function_points_where_the_closed_form_does(baseline: bool) ->
     assert torch.nn.functional.cosine_similarity(mean.flatten(), exact.flatten(), dim=0) > 0.9
 
 
+def test_the_baseline_is_the_mean_price_of_an_operation_whatever_was_drawn() -> None:
+    """So the surrogate is score · (price - level), and the draw itself is in no level."""
+    made = relaxation(Sampled(initial_scale=1.0))
+    with_level, without = (plain_params(method="policy_gradient", baseline=baseline) for baseline in (True, False))
+    costs = with_level.costs(made)
+    level = torch.cat([table.flatten() for table in costs.values()]).mean() * 0.86
+    with seeded(0):
+        for _ in range(3):
+            weights = made.weights()
+            score = torch.cat(list(made.mixing.log_probability(made.values, weights).values())).sum()
+            found = without.penalty(made, weights) - with_level.penalty(made, weights)
+            assert found.item() == pytest.approx((level * score).item(), rel=1e-4)
+
+
+def test_layers_with_cells_of_their_own_cost_together_what_a_shared_cell_costs() -> None:
+    found = []
+    for shared_cells in (True, False):
+        space = DartsSpace("darts", OPERATIONS, channels=16, cells=5, shared_cells=shared_cells)
+        shared = SharedImageWeights(space, Large(), CPU, 0)
+        mixing = Softmax(initial_scale=0.0)
+        shared.begin(mixing.fan_out, 1)
+        made = Relaxation(shared, mixing, space.choices, [], Adam(), None)
+        found.append(ResourcePenalty(eta=1.0).penalty(made, {}).item())
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
 def test_no_price_no_gradient_and_a_price_pulls_towards_free_operations() -> None:
     made = relaxation(Softmax())
     (slope,) = torch.autograd.grad(ResourcePenalty(eta=0.0).penalty(made, {}), made.parameters["normal"])
@@ -112,7 +139,7 @@ def test_no_price_no_gradient_and_a_price_pulls_towards_free_operations() -> Non
 def test_expected_costs_are_reported() -> None:
     penalty = ResourcePenalty()
     made = relaxation(Softmax(initial_scale=0.0), penalty)
-    found = penalty.end_epoch(made)
+    found = penalty.end_epoch(made, Progress(0, 1))
     assert list(found) == ["expected_params", "expected_macs", "expected_memory"]
     assert found["expected_params"] > 5544
 
@@ -122,6 +149,8 @@ def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(CombinationError, match="policy_gradient: Softmax draws no edge weights"):
         ResourcePenalty(method="policy_gradient").check(Softmax(), shared)
     ResourcePenalty(method="policy_gradient").check(Gumbel(), shared)
+    with pytest.raises(CombinationError, match="switches do not"):
+        ResourcePenalty().check(Switches(), shared)
 
 
 @pytest.mark.parametrize(("option", "bad"), [("eta", -1.0), ("counted", []), ("counted", ["params", "params"])])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nas_cli.errors import InputError
+from nas_cli.errors import CombinationError, InputError
+from nas_cli.networks.choices import CellChoices, Choices, all_pairs
 from nas_cli.strategies.gradient.stopping import (
     Epochs,
     HessianEigenvalue,
@@ -259,3 +260,29 @@ class TestAdaptive:
         assert returned == [16, 14]
         assert decay == pytest.approx(3e-2)
         assert not kept
+
+
+EDGES = all_pairs(2, 2)
+
+
+def choices(*rows: tuple[str, ...]) -> CellChoices:
+    return {"normal": Choices(EDGES, rows * 5), "reduce": Choices(EDGES, (("sep_conv_3x3", "dil_conv_3x3"),) * 5)}
+
+
+def test_a_rule_that_could_never_end_a_search_is_refused() -> None:
+    SkipConnects().check([], choices(("none", "skip_connect")))
+    with pytest.raises(CombinationError, match="no edge of a normal cell of this space can be a skip_connect"):
+        SkipConnects().check([], choices(("noise", "sep_conv_3x3")))
+
+
+def test_a_rule_that_would_end_every_search_is_refused() -> None:
+    StableRanking().check([], choices(("skip_connect", "sep_conv_3x3")))  # reduction cells have two to rank
+    alone = {"normal": choices(("skip_connect", "sep_conv_3x3"))["normal"]}
+    with pytest.raises(CombinationError, match="no edge of this space has two operations with weights to rank"):
+        StableRanking().check([], alone)
+
+
+def test_a_rule_without_its_measurement_is_refused() -> None:
+    HessianEigenvalue().check(["derived", "eigenvalue"], {})
+    with pytest.raises(CombinationError, match=r"as in strategy/diagnostics=\[derived,eigenvalue\]"):
+        HessianEigenvalue().check(["derived"], {})
