@@ -28,8 +28,8 @@ bench: .venv/installed ## our supernet against a textbook one, in one run
 	$(BIN)/python scripts/bench/supernet.py
 	$(BIN)/python scripts/bench/startup.py
 
-table-%: .venv/installed ## a paper's table, e.g. make table-darts-cifar10 SCALE=small
-	$(BIN)/nas-table $* scale=$(or $(SCALE),smoke)
+table-%: .venv/installed ## a paper's table, e.g. make table-darts-cifar10 SCALE=small JOBS=2
+	$(BIN)/nas-table $*$(if $(SCALE), scale=$(SCALE))$(if $(JOBS), jobs=$(JOBS))
 
 kill-test: .venv/installed ## kill -9 at ten random moments of a darts and of a random run, resume, compare
 	$(BIN)/python scripts/kill_and_resume.py

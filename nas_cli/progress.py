@@ -24,7 +24,7 @@ class Bar:
         self._bar.update(position - self._bar.n)
 
 
-class Progress:
+class ProgressBar:
     """Makes progress bars on standard error; `show=False` makes silent ones."""
 
     def __init__(self, label: str, show: bool = True) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, Interrupted
 from nas_cli.journal import RunFolder, Trial
-from nas_cli.progress import Progress
+from nas_cli.progress import ProgressBar
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ class Search(ABC):
         """Go back to a saved state."""
 
 
-def run(search: Search, folder: RunFolder, progress: Progress, checkpoint_seconds: float = 30.0) -> float:
+def run(search: Search, folder: RunFolder, progress: ProgressBar, checkpoint_seconds: float = 30.0) -> float:
     """Run a search to its end, from whatever its folder already holds.
 
     Args:

@@ -24,7 +24,7 @@ from nas_cli.evaluation import Evaluation
 from nas_cli.executors import Executor
 from nas_cli.hardware import Hardware
 from nas_cli.journal import RunFolder
-from nas_cli.progress import Progress, logging_to
+from nas_cli.progress import ProgressBar, logging_to
 from nas_cli.recipe import EvaluationRecipe
 from nas_cli.report.drawing import draw_cells
 from nas_cli.report.page import write_run_page
@@ -150,7 +150,7 @@ def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
     config, search = parts.config, parts.search
     with logging_to(folder.path, chatty):
         log.info("%s in %s", parts.label, folder.path)
-        seconds = run_search(search, folder, Progress(parts.label, chatty), config["checkpoint_seconds"])
+        seconds = run_search(search, folder, ProgressBar(parts.label, chatty), config["checkpoint_seconds"])
         best = search.best()
         data: dict[str, Any] = {
             "schema": 1,

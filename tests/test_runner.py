@@ -17,7 +17,7 @@ import torch
 from nas_cli.architecture import Architecture
 from nas_cli.errors import DivergedError, InputError, Interrupted
 from nas_cli.journal import RunFolder, Trial
-from nas_cli.progress import Progress
+from nas_cli.progress import ProgressBar
 from nas_cli.runner import Best, Search, Step, run
 
 STEPS = 12
@@ -110,7 +110,7 @@ class Draws(Walk):
         return True
 
 
-QUIET = Progress("walk", show=False)
+QUIET = ProgressBar("walk", show=False)
 
 
 def go(search: Search, folder: Path, checkpoint_seconds: float = 1e9) -> float:

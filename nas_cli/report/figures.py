@@ -10,6 +10,7 @@ from nas_cli.networks.choices import NONE
 from nas_cli.report.alphas import kinds_with_probabilities, kinds_with_skips, probabilities, stage_operations
 from nas_cli.report.cells import kind_title, read_graphs
 from nas_cli.report.chart import Chart, Line, Point
+from nas_cli.report.credit import credit_charts
 from nas_cli.report.hindsight import RULE, Hindsight
 from nas_cli.report.trace import Trace, number, values
 
@@ -35,7 +36,7 @@ def run_charts(trace: Trace, found: Hindsight | None = None) -> list[Chart]:
         lambda: margin_chart(trace, marks),
         lambda: change_chart(trace, marks),
     ]
-    return [chart for make in makers if (chart := make()) is not None]
+    return [chart for make in makers if (chart := make()) is not None] + credit_charts(trace, marks)
 
 
 def _marks(trace: Trace, found: Hindsight | None) -> list[tuple[float, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nas_cli.report.options import flatten
 from nas_cli.report.runs import Run
 
-NAMES = ("command", "strategy", "space", "dataset", "estimator", "architecture")
+NAMES = ("label", "command", "strategy", "space", "dataset", "estimator", "architecture")
 #: What may differ between the runs of a group, and what their names say already (an architecture may be given by its
 #: name or as a file).
 ASIDE = ("seed", "hardware", "checkpoint_seconds", "config_dir", "run", "command", "architecture")
@@ -23,8 +23,9 @@ class Group:
     """Runs that differ in nothing but their seeds, and on what and where they were computed.
 
     Args:
-        shown: what tells the group from the others: `NAMES`; ``evaluation``, if there are evaluations or groups that
-            differ in it; ``options``, if groups share all of these names: those in which they differ.
+        shown: what tells the group from the others: `NAMES`, ``label`` only if some have one; ``evaluation``, if there
+            are evaluations or groups that differ in it; ``options``, if groups share all of these names: those in which
+            they differ.
         runs: the members.
     """
 
@@ -33,13 +34,19 @@ class Group:
 
 
 def group_runs(runs: Iterable[Run]) -> list[Group]:
-    """The groups, in the order of their first runs. Of a run without a `config.yaml` only the names are compared."""
+    """The groups, in the order of their first runs.
+
+    Of a run without a `config.yaml`, and of one with a label, only the names are compared: whoever gave the label knows
+    what belongs together.
+    """
+    runs = list(runs)
     members: dict[tuple[Names, frozenset[tuple[str, str]] | None], list[Run]] = {}
     for run in runs:
-        options = None if run.config is None else frozenset(_options(run.config).items())
+        options = None if run.config is None or run.label else frozenset(_options(run.config).items())
         members.setdefault((_names(run), options), []).append(run)
     evaluations = {names[-1] for names, _ in members}
-    with_evaluation = len(evaluations) > 1 or any(names[0] == "evaluate" for names, _ in members)
+    with_evaluation = len(evaluations) > 1 or any(run.command == "evaluate" for run in runs)
+    with_labels = any(run.label for run in runs)
     alike: dict[Names, list[Options | None]] = {}
     for names, options in members:
         alike.setdefault(names, []).append(None if options is None else dict(options))
@@ -50,6 +57,8 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
         shown = dict(zip((*NAMES, "evaluation"), names, strict=True))
         if not with_evaluation:
             del shown["evaluation"]
+        if not with_labels:
+            del shown["label"]
         if len(members) > len(alike):
             shown["options"] = next(by_names[names])
         groups.append(Group(shown, its_runs))
@@ -59,7 +68,7 @@ def group_runs(runs: Iterable[Run]) -> list[Group]:
 def _names(run: Run) -> Names:
     # What a strategy finds with several seeds is one sample; what no strategy found is told apart.
     architecture = run.architecture if run.strategy is None else None
-    return (run.command, run.strategy, run.space, run.dataset, run.estimator, architecture, run.evaluation)
+    return (run.label, run.command, run.strategy, run.space, run.dataset, run.estimator, architecture, run.evaluation)
 
 
 def _options(config: Mapping[str, object]) -> Options:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from nas_cli.report.alphas import kinds_with_skips
 from nas_cli.report.chart import Chart, Line, Point
@@ -72,7 +74,9 @@ def data_for_facets(members: Sequence[Member]) -> list[Facet]:
 
 
 def _labels(shown: Sequence[Mapping[str, str | None]]) -> list[str]:
-    """What tells groups apart: their strategy or architecture, and all in which they differ."""
+    """What tells groups apart: their labels; else their strategy or architecture, and all in which they differ."""
+    if all(names.get("label") for names in shown):
+        return [names["label"] or "" for names in shown]
     keys = list(dict.fromkeys(key for names in shown for key in names))
     main = "strategy" if any(names.get("strategy") for names in shown) else "architecture"
     differing = [key for key in keys if key != main and len({names.get(key) for names in shown}) > 1]
@@ -128,25 +132,30 @@ def overlay(
     """
     lines: list[Line] = []
     lengths: list[float] = []
-    averaged = False
+    averaged, broken = False, False
     for colour, party in enumerate(facet.parties):
         runs = [(member.run.finished, points) for member in party.members if (points := series(member.trace))]
         if not runs:
             continue
+        ends = sorted({end for member in party.members for end in member.trace.stage_ends[:-1]})
+        broken = broken or bool(ends)
         curves = [points for _, points in runs]
         counted = [points for finished, points in runs if finished] or curves
         lengths += [points[-1][0] for points in counted]
         if len(curves) == 1:
-            lines.append(Line(party.label, thinned(curves[0]), colour, style, dashed=colour >= 8))
+            lines += _pieces(Line(party.label, thinned(curves[0]), colour, style, dashed=colour >= 8), ends)
             continue
         mean, band = mean_and_band(counted, held=style == "step")
         averaged = averaged or bool(band)
-        lines += [Line("", thinned(points), colour, style, faint=True) for points in curves]
+        for points in curves:
+            lines += _pieces(Line("", thinned(points), colour, style, faint=True), ends)
         seeds = f"{party.label}: mean of {len(counted)}" if len(counted) > 1 else party.label
-        lines.append(Line(seeds, mean, colour, style, band=band))
+        lines += _pieces(Line(seeds, mean, colour, style, band=band), ends)
     if not lines:
         return None
     notes = [note] if note else []
+    if broken:
+        notes.append("A line is broken where a stage begins, with weights of its own.")
     if averaged:
         notes.append("Band: ± one sample standard deviation over the finished runs, as far as all of them go.")
     return Chart(
@@ -160,6 +169,16 @@ def overlay(
         zero=zero,
         logarithmic=style == "step" and max(lengths) >= MUCH_LONGER * min(lengths),
     )
+
+
+def _pieces(line: Line, ends: Sequence[float]) -> list[Line]:
+    """A line as it is broken behind each of these x; its first piece alone has a name, for the legend."""
+    pieces: list[Line] = []
+    for low, high in pairwise((-math.inf, *ends, math.inf)):
+        if points := [point for point in line.points if low < point[0] <= high]:
+            band = [part for part in line.band if low < part[0] <= high]
+            pieces.append(replace(line, name="" if pieces else line.name, points=points, band=band))
+    return pieces
 
 
 def mean_and_band(

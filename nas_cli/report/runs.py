@@ -36,6 +36,7 @@ class Run:
         wall_seconds: how long it took.
         result: all of `result.json`, as plain data; empty for an unfinished run.
         config: all of `config.yaml`, as plain data with its interpolations unresolved; None where there is none.
+        label: what whoever gathered the runs calls it, e.g. a row of a table; runs of one label belong together.
     """
 
     folder: Path
@@ -55,6 +56,12 @@ class Run:
     wall_seconds: float | None = None
     result: dict[str, Any] = field(default_factory=dict)
     config: dict[Any, Any] | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called, its seed aside."""
+        return self.label or self.strategy or self.architecture or "?"
 
 
 def find_runs(paths: Iterable[str | os.PathLike[str]]) -> list[Run]:

@@ -96,6 +96,12 @@ def chosen(frames: Sequence[Frame], wanted: Iterable[int] = ()) -> list[Frame]:
     return [frame for frame in frames if frame.x in shown]
 
 
+def at(frames: Sequence[Frame], xs: Iterable[int]) -> list[Frame]:
+    """The last frames up to each of these epochs, each once."""
+    found = ([frame for frame in frames if frame.x <= x][-1:] for x in xs)
+    return list({frame.x: frame for last in found for frame in last}.values())
+
+
 def shortened(graphs: Iterable[CellGraph]) -> list[CellGraph]:
     """The same cells for small pictures: operations' names are short, inputs are numbered like the other nodes."""
     return [

@@ -14,10 +14,10 @@ from nas_cli.report.cells import read_graphs
 from nas_cli.report.curves import draw_chart
 from nas_cli.report.document import document, section, table
 from nas_cli.report.hindsight import RULE, final_epoch, hindsight, told
-from nas_cli.report.overlay import Member, data_for_facets, facet_charts
+from nas_cli.report.overlay import Facet, Member, data_for_facets, facet_charts
 from nas_cli.report.page import PAGE, SHORT_NAMES, run_page
 from nas_cli.report.runs import Run
-from nas_cli.report.strip import Pictures, facts, shortened
+from nas_cli.report.strip import Pictures, at, data_for_frames, facts, shortened
 from nas_cli.report.summary import show
 from nas_cli.report.table import Row, columns_of, data_for_each, data_for_summary
 from nas_cli.report.trace import read_trace
@@ -26,13 +26,16 @@ from nas_cli.report.trace import read_trace
 MOST_RUNS = 60
 
 
-def write_page(members: Sequence[Member], path: Path) -> None:
+def write_page(members: Sequence[Member], path: Path, title: str | None = None) -> None:
     """Draw the page of one run or of several.
+
+    Args:
+        title: of the page of several; None: what they are.
 
     Raises:
         OSError: it cannot be written.
     """
-    page = run_page(members[0].run, members[0].trace) if len(members) == 1 else sweep_page(members, path.parent)
+    page = run_page(members[0].run, members[0].trace) if len(members) == 1 else sweep_page(members, path.parent, title)
     write_atomically(path, page.encode())
 
 
@@ -41,21 +44,23 @@ def read_members(runs: Sequence[Run]) -> list[Member]:
     return [Member(run, read_trace(run.folder)) for run in runs]
 
 
-def sweep_page(members: Sequence[Member], folder: Path) -> str:
+def sweep_page(members: Sequence[Member], folder: Path, title: str | None = None) -> str:
     """The page of several runs.
 
     Args:
         folder: where it will stand, for the links to the runs' own pages.
+        title: None: how many there are of what.
     """
     runs = [member.run for member in members]
-    strategies = list(dict.fromkeys(run.strategy or run.architecture or "?" for run in runs))
-    title = f"{len(runs)} runs: {', '.join(strategies)}"
+    title = title or f"{len(runs)} runs: {', '.join(dict.fromkeys(run.name for run in runs))}"
     pictures = Pictures()
     body = [f"<h1>{escape(title)}</h1>", *section("Results", _tables(runs, folder))]
-    for facet in data_for_facets(members):
+    facets = data_for_facets(members)
+    for facet in facets:
         charts = "".join(map(draw_chart, facet_charts(facet)))
         body += section(facet.title, [f'<div class="charts">{charts}</div>' if charts else ""])
     body += section("What DARTS+ would have chosen", [_hindsight(members, folder)])
+    body += section("Stage by stage", _stages(facets, pictures))
     body += section("What each run found", _cells(members, folder, pictures))
     return document(title, [*body, pictures.definitions()])
 
@@ -90,19 +95,38 @@ def _link(run: Run, folder: Path, name: str | None = None) -> str:
 
 def _hindsight(members: Sequence[Member], folder: Path) -> str:
     rows = [
-        [member.run.strategy or "", str(member.run.seed), told(found), _link(member.run, folder)]
+        [member.run.name, str(member.run.seed), told(found), _link(member.run, folder)]
         for member in members
         if (found := hindsight(member.run, member.trace)) is not None
     ]
     if not rows:
         return ""
     titles = [
-        "strategy",
+        "label" if any(member.run.label for member in members) else "strategy",
         "seed",
         f"end at {RULE.limit} skip connections in a normal cell, from epoch {RULE.first_epoch + 1} on",
         "folder",
     ]
     return table(titles, rows, text=titles[:1] + titles[2:3], html="folder")
+
+
+def _stages(facets: Sequence[Facet], pictures: Pictures) -> Iterator[str]:
+    """Of each group's first run the cells where stages end, those of searches of one stage after as many epochs."""
+    for facet in facets:
+        members = [member for party in facet.parties for member in party.members]
+        ends = sorted({end for member in members if member.trace.stages > 1 for end in member.trace.stage_ends})
+        if not ends:
+            continue
+        yield f"<p>{escape(facet.title)}: stages end after epochs {', '.join(map(str, ends))}.</p>"
+        yield f'<p class="note">{SHORT_NAMES}</p>'
+        for party in facet.parties:
+            run, trace = party.members[0].run, party.members[0].trace
+            frames = at(data_for_frames(trace), ends)
+            figures = [
+                pictures.figure(frame.graphs, f"epoch {frame.x}", f"epoch {frame.x}", frame.facts) for frame in frames
+            ]
+            if figures:
+                yield f'<h3>{escape(party.label)}, seed {run.seed}</h3><div class="strip">{"".join(figures)}</div>'
 
 
 def _cells(members: Sequence[Member], folder: Path, pictures: Pictures) -> Iterator[str]:
@@ -120,7 +144,7 @@ def _figure(member: Member, folder: Path, pictures: Pictures) -> str:
     graphs = shortened(read_graphs(data, kinds_with_probabilities(trace)))
     if not graphs:
         return ""
-    name = f"{run.strategy or run.architecture or '?'}, seed {run.seed}"
+    name = f"{run.name}, seed {run.seed}"
     said = [] if final is None else facts(final, kinds_with_skips(trace))
     if not said and run.score is not None:
         said = [f"{(run.score_name or 'score').replace('_', ' ')} {show(run.score_name or '', run.score)}"]

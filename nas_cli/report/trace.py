@@ -72,6 +72,11 @@ class Trace:
     def stages(self) -> int:
         return 1 + max((epoch.stage for epoch in self.epochs), default=0)
 
+    @cached_property
+    def stage_ends(self) -> list[int]:
+        """How many epochs had ended with each stage, over all stages."""
+        return [epochs[-1].x for stage in range(self.stages) if (epochs := self.stage(stage))]
+
     @property
     def is_gradient_search(self) -> bool:
         """Whether its epochs have cells: those of a training have none."""

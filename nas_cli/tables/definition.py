@@ -30,6 +30,8 @@ OWN_SCALES: Mapping[str, str] = {
     "small": "small networks on small data",
     "full": "the largest setting of this table",
 }
+#: What a table is run at where neither it nor a person says more.
+DEFAULT_SCALE = "smoke"
 STAGES = ("search", "evaluate")
 #: Of a scale: what is joined to the evaluation of an architecture that is named, not searched.
 PUBLISHED = "published"
@@ -120,6 +122,7 @@ class Table:
         paper: authors, short title, venue, arXiv id, and the table's number where it is known; None: a table of ours.
         note: what a reader must know to compare; None: nothing.
         columns, rows: in the order in which they are shown.
+        scale: at which it is run where no other is asked for.
     """
 
     name: str
@@ -128,6 +131,7 @@ class Table:
     note: str | None
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
+    scale: str = DEFAULT_SCALE
 
 
 def names(config_dir: Path | None = None) -> list[str]:
@@ -157,13 +161,16 @@ class _Reader:
         self.path = path
 
     def table(self, name: str, content: Mapping[Any, Any]) -> Table:
-        self._keys("", content, ("title", "columns", "scales", "rows"), ("paper", "note"))
+        self._keys("", content, ("title", "columns", "scales", "rows"), ("paper", "note", "scale"))
         columns = tuple(self._column(key, part) for key, part in self._parts("columns", content["columns"]))
+        scale = content.get("scale", DEFAULT_SCALE)
+        if scale not in tuple(SCALES):
+            self._fault(f"scale={scale}", f"must be one of {', '.join(SCALES)}{nearest(str(scale), tuple(SCALES))}")
         scales = content["scales"]
         self._keys("scales", scales, tuple(SCALES))
-        for scale, part in scales.items():
-            self._keys(f"scales.{scale}", part, ("seeds",), (*STAGES, PUBLISHED))
-            self._keys(f"scales.{scale}.{PUBLISHED}", part.get(PUBLISHED, {}), (), ("seeds", "evaluate"))
+        for each, part in scales.items():
+            self._keys(f"scales.{each}", part, ("seeds",), (*STAGES, PUBLISHED))
+            self._keys(f"scales.{each}.{PUBLISHED}", part.get(PUBLISHED, {}), (), ("seeds", "evaluate"))
         rows = tuple(self._row(key, part, columns, scales) for key, part in self._parts("rows", content["rows"]))
         return Table(
             name,
@@ -172,6 +179,7 @@ class _Reader:
             None if content.get("note") is None else self._text("note", content["note"]),
             columns,
             rows,
+            scale,
         )
 
     def _column(self, name: str, content: Any) -> Column:

@@ -126,8 +126,8 @@ def _stacked(shown: Sequence[Column], lines: Sequence[Line]) -> list[_Cells]:
     """A line for what a row's paper reports, and below it one for what was measured."""
     entries = []
     for line in lines:
-        kinds = [REPORTED] * bool(line.row.reported) + [HERE] * bool(line.wanted)
-        entries += [(line, kind, kind == kinds[0]) for kind in kinds or [REPORTED]]
+        kinds = [REPORTED] * bool(line.row.reported) + [HERE] * bool(line.wanted) or [REPORTED]
+        entries += [(line, kind, kind == kinds[0]) for kind in kinds]
     columns = [
         _Cells("", "", tuple(line.row.label if first else "" for line, _, first in entries), left=True),
         _Cells("", "", tuple(kind for _, kind, _ in entries), left=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas_cli.errors import InputError
 from nas_cli.report.runs import Run, read_run
@@ -60,6 +60,24 @@ def data_for_table(table: Table, jobs: Sequence[Job], failed: Mapping[tuple[str,
         failed: why jobs failed just now, by row and seed.
     """
     return [_line(table, row, [job for job in jobs if job.row == row.name], failed) for row in table.rows]
+
+
+def data_for_page(table: Table, jobs: Sequence[Job]) -> list[Run]:
+    """The searches behind the rows, finished or not, each called as its row is.
+
+    Those that others' settings made, or that cannot be read, are left out: the table's lines tell of them.
+    """
+    labels = {row.name: row.label for row in table.rows}
+    runs = []
+    for job in jobs:
+        found = [stage for stage in job.stages if stage.name == "search" and (stage.begun or stage.finished)]
+        if not found or job.other_settings():
+            continue
+        try:
+            runs.append(replace(read_run(found[0].folder), label=labels[job.row]))
+        except InputError:
+            continue
+    return runs
 
 
 def _line(table: Table, row: Row, jobs: Sequence[Job], failed: Mapping[tuple[str, int], str]) -> Line:

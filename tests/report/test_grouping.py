@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,20 @@ def test_a_hundred_folders_are_read_at_once(tmp_path: Path) -> None:
     (row,) = data_for_summary(find_runs([tmp_path]))
     assert time.process_time() - begin < 2
     assert row["runs"] == 100
+
+
+def test_runs_of_one_label_belong_together(tmp_path: Path) -> None:
+    for number, batch_size in enumerate((32, 64, 32)):
+        write(tmp_path / str(number), config(number, batch_size=batch_size), seed=number)
+    labels = ("one", "one", "other")
+    runs = [replace(run, label=label) for run, label in zip(find_runs([tmp_path]), labels, strict=True)]
+    rows = data_for_summary(runs)
+    assert [(row["label"], row["runs"]) for row in rows] == [("one", 2), ("other", 1)]
+    assert not any("options" in row for row in rows)
+    assert draw_summary(rows).startswith("label ")
+    assert [row["label"] for row in data_for_each(runs)] == list(labels)
+
+
+def test_without_labels_there_is_no_column_of_them(tmp_path: Path) -> None:
+    write(tmp_path, config())
+    assert "label" not in data_for_summary(find_runs([tmp_path]))[0]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from lines import search_of
+from lines import first, line, search_of
 
 from nas_cli.report.chart import Chart
 from nas_cli.report.overlay import MOST_POINTS, Member, data_for_facets, facet_charts, mean_and_band, thinned
@@ -76,6 +77,45 @@ def test_data_sets_do_not_stand_in_one_chart() -> None:
     assert [facet.title for facet in data_for_facets(members)] == [
         "Space darts, searched on digits",
         "Space darts, searched on cifar10",
+    ]
+
+
+def test_runs_of_one_label_are_a_group_whatever_they_are() -> None:
+    given = [("a", "darts", 0), ("a", "darts", 1), ("b", "darts", 0)]
+    members = [member(strategy, seed, searched([seed])) for _, strategy, seed in given]
+    members = [
+        replace(each, run=replace(each.run, label=label)) for each, (label, *_) in zip(members, given, strict=True)
+    ]
+    lines = charts_of(members)["Entropy of α"].lines
+    assert [(each.name, each.colour) for each in lines] == [("", 0), ("", 0), ("a: mean of 2", 0), ("b", 1)]
+
+
+def staged(shift: float = 0.0) -> Trace:
+    lines = [first(stage=0), line(1, stage=0), first(stage=1), line(1, stage=1)]
+    for record in lines:
+        record["valid_accuracy"] += shift
+    return trace_of(lines)
+
+
+def test_stages_follow_each_other_and_break_their_lines() -> None:
+    members = [member("darts", 0, searched([0, 1, 2, 3])), member("pdarts", 0, staged())]
+    chart = charts_of(members)["Validation accuracy of the supernet"]
+    assert [(each.name, each.colour, list(each.points)) for each in chart.lines] == [
+        ("darts", 0, [(1, 0.4), (2, 0.41), (3, 0.42), (4, 0.43)]),
+        ("pdarts", 1, [(1, 0.4), (2, 0.41)]),
+        ("", 1, [(3, 0.4), (4, 0.41)]),
+    ]
+    assert "broken where a stage begins" in chart.note
+    assert "broken" not in charts_of(members[:1])["Validation accuracy of the supernet"].note
+
+
+def test_a_mean_over_stages_is_broken_with_its_band() -> None:
+    members = [member("pdarts", seed, staged(seed / 10)) for seed in range(2)]
+    *pale, one, two = charts_of(members)["Validation accuracy of the supernet"].lines
+    assert [len(each.points) for each in pale] == [2, 2, 2, 2]
+    assert [(each.name, [x for x, _ in each.points], [x for x, *_ in each.band]) for each in (one, two)] == [
+        ("pdarts: mean of 2", [1, 2], [1, 2]),
+        ("", [3, 4], [3, 4]),
     ]
 
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,32 @@ def test_a_sweep(tmp_path: Path) -> None:
     assert "epoch 4 of 4 (3 skips, valid accuracy 43.00 %)" in page.text
     links = {attributes["href"] for attributes in page.named("a")}
     assert links == {"./1/report.html"}
+
+
+def test_runs_are_called_by_their_labels(tmp_path: Path) -> None:
+    for seed in range(2):
+        gradient_run(tmp_path / str(seed), [0, 1, 3], seed=seed)
+    runs = [replace(run, label="first order") for run in find_runs([tmp_path])]
+    page = Page(sweep_page(read_members(runs), tmp_path, "A table"))
+    for words in ("A table", "first order: mean of 2", "first order, seed 0", "first order, seed 1"):
+        assert words in page.text
+    assert "Stage by stage" not in page.text
+
+
+def test_searches_by_stages_stand_beside_others(tmp_path: Path) -> None:
+    gradient_run(tmp_path / "0", [0, 1, 2])
+    write_run(tmp_path / "1", strategy="pdarts", space="darts", dataset="digits", best=best())
+    write_lines(tmp_path / "1", [first(4, stage=0), line(1, 3, stage=0), first(stage=1), line(1, 1, stage=1)])
+    text = Page(sweep_page(read_members(find_runs([tmp_path])), tmp_path)).text
+    _, _, strips = text.partition("Stage by stage")
+    strips, _, _ = strips.partition("What each run found")
+    assert "stages end after epochs 2, 4." in strips
+    darts, _, pdarts = strips.partition("pdarts, seed 0")
+    # After as many epochs, or at its own end.
+    assert "epoch 2 1 skip in normal cell" in darts
+    assert "epoch 3 2 skips in normal cell" in darts
+    assert "epoch 2 3 skips in normal cell" in pdarts
+    assert "epoch 4 1 skip in normal cell" in pdarts
 
 
 def test_a_run_ends_with_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

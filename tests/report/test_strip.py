@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from lines import architecture, first, line, search_of
 
-from nas_cli.report.strip import MOST_PICTURES, Pictures, chosen, data_for_frames
+from nas_cli.report.strip import MOST_PICTURES, Pictures, at, chosen, data_for_frames
 from nas_cli.report.trace import trace_of
 
 
@@ -42,6 +42,12 @@ def test_the_strip_shows_every_stage() -> None:
         (stage, 25 * stage + x) for stage in range(3) for x in (1, 13, 25)
     ]
     assert [frame.changed is None for frame in frames] == [True, False, False] * 3
+
+
+def test_frames_at_given_epochs_are_the_last_up_to_each() -> None:
+    frames = data_for_frames(trace_of([line(0), line(1, architecture=None), line(2), line(3)]))
+    assert [frame.x for frame in at(frames, [2, 3, 7, 9])] == [1, 3, 4]
+    assert at([], [2]) == []
 
 
 def test_of_very_many_pictures_every_so_many_epochs_stay() -> None:

@@ -19,6 +19,7 @@ def test_epochs_are_counted_on_over_stages() -> None:
         (5, 1, 2),
     ]
     assert trace.stages == 2
+    assert trace.stage_ends == [2, 5]
     assert trace.planned == 100
     assert trace.rewinds == ()
 

@@ -49,9 +49,21 @@ def test_a_named_architecture_is_only_shortened(rows: dict[str, Row]) -> None:
     assert not full.runs  # `full: null`
 
 
+def test_a_table_may_say_at_which_scale_it_is_run(tmp_path: Path) -> None:
+    assert definition.read("mine", write_table(tmp_path)).scale == "smoke"
+    with_scale = TABLE.replace("title: Mine", "title: Mine\nscale: small")
+    assert definition.read("mine", write_table(tmp_path, with_scale)).scale == "small"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
+        (
+            "title: Mine",
+            "title: Mine\nscale: smal",
+            "scale=smal: must be one of smoke, small, full (did you mean small?)",
+        ),
+        ("title: Mine", "title: Mine\nscale: [small]", "scale=['small']: must be one of smoke, small, full"),
         ("title: Mine\n", "", "title: is missing"),
         ("title: Mine", "titel: Mine\ntitle: Mine", "titel: no such key (did you mean title?)"),
         ("unit: M,", "unit: km,", "columns.params.unit=km: must be one of "),

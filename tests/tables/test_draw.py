@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,15 @@ def test_no_line_is_wider_than_the_terminal(table: Table, monkeypatch: pytest.Mo
     assert text.count("2.76 ± 0.09") == 2
     assert "3.00 ± 1.41" in text
     assert ("left out" in text) == (columns in ("50", "60"))
+
+
+def test_a_row_with_nothing_to_show_is_one_line(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    cited, *others = lines_of(table, MEASURED)
+    empty = replace(cited, row=replace(cited.row, reported={}))
+    drawn = draw_table(table, "smoke", [empty, *others])
+    (shown,) = [line for line in drawn.splitlines() if line.startswith("someone else")]
+    assert set(shown.removeprefix("someone else").split()) == {"reported", "–"}
 
 
 def test_without_reported_figures_there_is_no_column_for_them(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from run_folders import write_run, write_unfinished
 from nas_cli.tables import definition
 from nas_cli.tables.definition import Table
 from nas_cli.tables.plan import Job, jobs
-from nas_cli.tables.results import FAILED, NOT_RUN, UNFINISHED, data_for_table
+from nas_cli.tables.results import FAILED, NOT_RUN, UNFINISHED, data_for_page, data_for_table
 
 
 @pytest.fixture
@@ -80,3 +80,25 @@ def test_a_metric_that_only_some_seeds_have_is_left_out(table: Table) -> None:
     path.write_text(json.dumps(result))
     line = data_for_table(table, planned, {})[1]
     assert set(line.measured) == {"params", "cost"}
+
+
+def test_the_page_has_every_search_that_can_be_read_by_its_row_s_label(table: Table) -> None:
+    planned = jobs(table, "smoke", seeds=4)
+    assert data_for_page(table, planned) == []
+    finish(planned[0], 0.02)
+    write_unfinished(planned[1].stages[0].folder, seed=1)
+    finish(planned[2], 0.02)
+    (planned[2].stages[0].folder / "result.json").write_text("{")
+    (planned[3].folder / "search").mkdir(parents=True)
+    assert [(run.label, run.folder, run.finished) for run in data_for_page(table, planned)] == [
+        ("ours", planned[0].stages[0].folder, True),
+        ("ours", planned[1].stages[0].folder, False),
+    ]
+
+
+def test_the_page_has_no_search_of_other_settings(table: Table) -> None:
+    planned = jobs(table, "smoke", seeds=1)
+    planned[0].record()
+    finish(planned[0], 0.02)
+    assert len(data_for_page(table, planned)) == 1
+    assert data_for_page(table, jobs(table, "smoke", ["strategy.epochs=9"], seeds=1)) == []

@@ -53,6 +53,31 @@ def test_a_table_is_run_shown_and_written(call: Call) -> None:
     assert (again, said_again, progress) == (0, said, "3 of 3 had already finished\n")
 
 
+def test_a_page_of_all_searches_is_written_beside_the_table(call: Call) -> None:
+    page = Path("outputs/tables/mine/smoke/report.html")
+    _, said, _ = call("mine", "rows=published")
+    assert not page.exists()  # its row is an evaluation
+    assert "page:" not in said
+    _, said, _ = call("mine")
+    assert said.splitlines()[-1] == f"page: {page}"
+    html = page.read_text()
+    assert "<title>Mine (scale smoke)</title>" in html
+    assert "ours, seed 0" in html
+    assert "ours, seed 1" in html
+    assert 'href="./found/0/search/report.html"' not in html  # these runs drew none
+    page.unlink()
+    _, said, _ = call("mine", "show=results")  # of runs of earlier calls
+    assert page.read_text() == html
+
+
+def test_a_table_is_run_at_its_own_scale_or_at_the_one_asked_for(call: Call, tmp_path: Path) -> None:
+    write_table(tmp_path / "mine", TABLE.replace("title: Mine", "title: Mine\nscale: small"))
+    assert "hydra.run.dir=outputs/tables/mine/small/" in call("mine", "show=commands")[1]
+    assert "hydra.run.dir=outputs/tables/mine/full/" in call("mine", "show=commands", "scale=full")[1]
+    (listed,) = [line.split() for line in call()[1].splitlines() if line.startswith("mine ")]
+    assert listed == ["mine", "small", "Mine"]
+
+
 def test_a_scale_s_runs_are_its_own(call: Call) -> None:
     call("mine")
     _, said, _ = call("mine", "scale=small", "show=results")

@@ -26,7 +26,7 @@ from nas_cli.tables.plan import Stage, jobs
 
 FOLDER = configuration.configs_folder() / GROUP
 TABLES = definition.names()
-AT_LEAST = 14
+AT_LEAST = 15
 CHOICES = configuration.choices()
 
 
@@ -173,6 +173,18 @@ def test_no_name_stands_twice(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
+def test_no_label_stands_twice_among_rows_that_run(name: str) -> None:
+    """Curves are told by it."""
+    labels = [row.label for row in definition.read(name).rows if not row.cites]
+    assert len(set(labels)) == len(labels)
+
+
+@pytest.mark.parametrize("name", ["collapse", "differentiable-small"])
+def test_what_is_about_our_own_runs_is_run_small(name: str) -> None:
+    assert definition.read(name).scale == "small"
+
+
+@pytest.mark.parametrize("name", TABLES)
 def test_every_figure_is_one(name: str) -> None:
     figure = re.compile(r"\d+(\.\d+)?( ± \d+(\.\d+)?| to \d+(\.\d+)?)?")
     for row in definition.read(name).rows:
@@ -209,6 +221,27 @@ def test_verified_figures_of_darts() -> None:
     assert not rows["second_order"]["cost"].verified
 
 
+def test_the_figures_of_a_method_are_the_same_in_both_tables_of_nas_bench_201() -> None:
+    collapse, whole = (
+        {row.name: row.reported for row in definition.read(name).rows}
+        for name in ("collapse", "differentiable-nasbench201")
+    )
+    assert collapse["darts"]["cifar10_test"].text == "54.30 ± 0.00"
+    for one, other in (("darts", "darts_first_order"), ("pc_darts", "pc_darts")):
+        assert collapse[one].items() <= whole[other].items()
+
+
+def test_cures_are_searched_in_the_setting_in_which_darts_collapses() -> None:
+    """But P-DARTS' depth, and the channels of which PC-DARTS mixes a quarter."""
+    stages = {
+        row: dict(word.split("=", 1) for word in stage.overrides) for row, stage, _ in stages_of("collapse", "small")
+    }
+    aside = {"strategy", "space.cells", "space.channels", "strategy.epochs", "strategy.stages.cells"}
+    settings = [{key: value for key, value in told.items() if key not in aside} for told in stages.values()]
+    assert all(setting == settings[0] for setting in settings)
+    assert stages["pdarts"]["strategy.stages.cells"].endswith(f",{stages['darts']['space.cells']}]")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("name", TABLES)
@@ -235,5 +268,5 @@ def test_a_table_runs_at_smoke_scale(name: str, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(Path(configuration.__file__).parents[1]))
     with pytest.raises(SystemExit) as stop:
-        main([name, "jobs=2"])
+        main([name, "scale=smoke", "jobs=2"])
     assert stop.value.code == 0

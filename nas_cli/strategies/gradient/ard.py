@@ -50,7 +50,7 @@ class Ard(Regulariser):
         hierarchy: Literal["edge_op", "chain"] = "edge_op",
         hessian: Literal["recursive", "fisher"] = "recursive",
         batches: int = 3,
-        epochs_per_round: int = 1,
+        epochs_per_round: int = 3,
         threshold: float = ZERO_ENTROPY,
     ) -> None:
         require(lambda_edge > 0, f"lambda_edge must be above 0, not {lambda_edge}")
