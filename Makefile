@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow lint bench kill-test clean
+.PHONY: run test test-slow lint bench bench-bo kill-test clean
 .DEFAULT_GOAL := run
 
 .venv/installed: pyproject.toml
@@ -27,6 +27,10 @@ lint: .venv/installed
 bench: .venv/installed ## our supernet against a textbook one, in one run
 	$(BIN)/python scripts/bench/supernet.py
 	$(BIN)/python scripts/bench/startup.py
+
+bench-bo: .venv/installed ## our black-box strategies against Optuna's and SMAC's; they come with .[bench]
+	$(BIN)/python scripts/bench/black_box.py --seeds 10
+	$(BIN)/python scripts/bench/black_box.py --asks
 
 table-%: .venv/installed ## a paper's table, e.g. make table-darts-cifar10 SCALE=small JOBS=2
 	$(BIN)/nas-table $*$(if $(SCALE), scale=$(SCALE))$(if $(JOBS), jobs=$(JOBS))

@@ -7,8 +7,8 @@ from typing import Any
 
 from nas_cli.errors import InputError
 
-#: What a decision can be.
-Value = str | int | float
+#: What a decision can be; None where it is not to be made, as another decision went another way.
+Value = str | int | float | None
 
 
 @dataclass(frozen=True)

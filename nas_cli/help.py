@@ -68,6 +68,8 @@ Flags:
 
 #: Groups that an evaluation composes; a search composes all of them.
 EVALUATED = ("dataset", "evaluation", "hardware", "space")
+#: What strategies choose, and nobody else.
+INTERNAL = ("judging",)
 
 
 def help_page(primary: str, groups: Mapping[str, Sequence[str]]) -> str:
@@ -78,7 +80,8 @@ def help_page(primary: str, groups: Mapping[str, Sequence[str]]) -> str:
         groups: every config group with its choices.
     """
     if primary == "search":
-        return SEARCH.format(groups=_listed(groups))
+        shown = {group: names for group, names in groups.items() if group not in INTERNAL}
+        return SEARCH.format(groups=_listed(shown))
     from nas_cli import published
 
     shown = {group: names for group, names in groups.items() if group in EVALUATED}

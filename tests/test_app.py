@@ -33,9 +33,9 @@ def refused(run: Run, capsys: pytest.CaptureFixture[str], command: str, *argumen
     ("arguments", "told"),
     [
         (["stratgy=darts"], "stratgy: no such key (did you mean strategy?)"),
-        (["strategy=drats"], "strategy=drats: no such strategy (did you mean darts?); there are bayesnas, darts"),
+        (["strategy=drats"], "strategy=drats: no such strategy (did you mean darts?); there are bayesnas, bo, darts"),
         (["strategy=darts", "strategy.epochs=ten"], "strategy.epochs=ten: must be a whole number"),
-        (["strategy=darts", "space=branin"], "space=branin has no supernet"),
+        (["strategy=darts", "space=branin"], "a space with a supernet, e.g. space=darts with estimator=shared_weights"),
         (
             ["+strategy.learnin_rate=1"],
             "strategy.learnin_rate: no such key (did you mean strategy.optimizer.learning_rate?)",
@@ -45,7 +45,7 @@ def refused(run: Run, capsys: pytest.CaptureFixture[str], command: str, *argumen
         (["estimator.split=1.5"], "estimator: split must be between 0 and 1, not 1.5"),
         (["strategy=random", "space=darts"], "space=darts with estimator=table"),
         (["strategy=random", "dataset=svhn"], "dataset=svhn with estimator=table"),
-        (["strategy=darts", "estimator=train"], "only estimator=shared_weights has"),
+        (["strategy=darts", "estimator=train"], "estimator Train has none"),
         (["strategy=random", "space=darts", "estimator=shared_weights"], "judges no single architectures"),
         (["space.operations=[none,sep_conv_3x4]"], "did you mean sep_conv_3x3?"),
         (["dataset=cifar10"], "missing data/cifar-10-batches-py/data_batch_1; put it there"),
@@ -84,7 +84,7 @@ def test_refusing_imports_no_torch() -> None:
 def test_help_shows_commands_that_run(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("nas-run", "--help") == 0
     text = capsys.readouterr().out
-    assert re.search(r"^  strategy +bayesnas, darts, ", text, re.MULTILINE)
+    assert re.search(r"^  strategy +bayesnas, bo, darts, ", text, re.MULTILINE)
     shown = [line.split("   ")[0].split() for line in text.splitlines() if line.startswith("  nas-run strategy=random")]
     assert shown
     for words in shown:

@@ -14,7 +14,8 @@ CLASSES = '''
 import time
 
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.spaces.base import Categorical, Space
+from nas_cli.spaces.base import Space
+from nas_cli.spaces.decisions import Categorical
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 
 

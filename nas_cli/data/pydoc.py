@@ -9,7 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from nas_cli.data.text import UNKNOWN, TextDataset
+from nas_cli.data.text import UNKNOWN, DocumentDataset
 from nas_cli.errors import InputError
 
 FREQUENT = 2000  # words that have a number of their own; all others are one word more
@@ -25,13 +25,14 @@ def split(text: str) -> list[str]:
     return [match.group() for match in _WORD.finditer(_RULER.sub(r"\1\1\1", text.lower()))]
 
 
-class Pydoc(TextDataset):
+class Pydoc(DocumentDataset):
     """The English help topics that CPython ships (``help('topics')``): about 97,000 words.
 
     Topics follow each other in alphabetical order; the first 80 % of the words are to train on, the next 10 % to
     choose by, the last 10 % to report on. The vocabulary are the 2,000 most frequent words of the training part
-    (among equals the alphabet decides) and ``<unk>``. The topics, and so all figures, differ a little from one version
-    of Python to the next.
+    (among equals the alphabet decides) and ``<unk>``. As documents, of every ten topics eight are to train on, the next
+    to choose by, the last to report on: there are too few to follow the words. The topics, and so all figures, differ a
+    little from one version of Python to the next.
 
     Args:
         name: the name under which it was configured.
@@ -55,22 +56,32 @@ class Pydoc(TextDataset):
     def test(self) -> Tensor:
         return self._part(PARTS[1], 1)
 
+    def documents(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        _, tokens, lengths = self._all
+        topics = list(torch.split(tokens, list(lengths)))
+        dealt = [(topic, number % 10) for number, topic in enumerate(topics)]
+        train, valid, test = range(8), range(8, 9), range(9, 10)
+        parts = [[topic for topic, place in dealt if place in part] for part in (train, valid, test)]
+        return parts[0], parts[1], parts[2]
+
     def _part(self, begin: float, end: float) -> Tensor:
         tokens = self._all[1]
         return tokens[int(begin * len(tokens)) : int(end * len(tokens))]
 
     @cached_property
-    def _all(self) -> tuple[tuple[str, ...], Tensor]:
-        """The vocabulary and all tokens in order."""
+    def _all(self) -> tuple[tuple[str, ...], Tensor, tuple[int, ...]]:
+        """The vocabulary, all tokens in order, and how many of them each topic has."""
         try:
             from pydoc_data.topics import topics
         except ImportError:
             raise InputError(
                 f"dataset {self.name}: this Python was installed without its help topics (pydoc_data)"
             ) from None
-        found = [word for title in sorted(topics) for word in split(topics[title])]
+        texts = [split(topics[title]) for title in sorted(topics)]
+        found = [word for text in texts for word in text]
         counts = Counter(found[: int(PARTS[0] * len(found))])
         frequent = sorted(counts, key=lambda word: (-counts[word], word))[:FREQUENT]
         vocabulary = (UNKNOWN, *frequent)
         numbers = {word: number for number, word in enumerate(vocabulary)}
-        return vocabulary, torch.tensor([numbers.get(word, 0) for word in found], dtype=torch.int64)
+        tokens = torch.tensor([numbers.get(word, 0) for word in found], dtype=torch.int64)
+        return vocabulary, tokens, tuple(len(text) for text in texts)

@@ -53,6 +53,17 @@ class TextDataset(ABC):
         """The tokens to report on, (n,) int64. Raises as `vocabulary`."""
 
 
+class DocumentDataset(TextDataset):
+    """A text that says where one document ends and the next begins."""
+
+    @abstractmethod
+    def documents(self) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        """The documents to train on, to choose by and to report on, each its tokens, (length,) int64.
+
+        No document is in two parts; these parts of the text need not be those of `train`, `valid` and `test`.
+        """
+
+
 class _Lines(TextDataset):
     """Three text files in root/FOLDER.
 

@@ -1,60 +1,101 @@
-"""Scores from training each architecture from scratch."""
+"""Scores from training each candidate from scratch."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from nas_cli.architecture import Architecture
 from nas_cli.data.base import Dataset, Source
+from nas_cli.data.text import TextDataset
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.hardware import Hardware
 from nas_cli.seeding import derive
 from nas_cli.spaces.base import NetworkSpace, Space
+from nas_cli.spaces.learning import Learner
 from nas_cli.training import Recipe, Training
 
 
 class Train(Estimator):
-    """Train on one part of the training set, score by the accuracy on the other; the test set is never read.
+    """Train on one part of the training set, score by the accuracy on the other; never by the test set.
 
     Args:
-        recipe: how. A budget, in epochs, replaces its `epochs`.
+        recipe: how image networks are trained. A budget, in epochs, replaces its `epochs`. A space of
+            hyper-parameters (`mlp`, `dbn` …) says itself how what it tunes is trained; this is not for it.
         split: share of the training images to train on.
     """
 
-    score_name = "valid_accuracy"
-
     def __init__(
-        self, space: Space, dataset: Dataset, hardware: Hardware, seed: int, recipe: Recipe, split: float = 0.5
+        self,
+        space: Space,
+        dataset: Dataset | TextDataset,
+        hardware: Hardware,
+        seed: int,
+        recipe: Recipe,
+        split: float = 0.5,
     ) -> None:
-        if not isinstance(space, NetworkSpace):
-            raise CombinationError(
-                f"space={space.name} with estimator=train: makes no networks; a function has estimator=function"
-            )
-        require(recipe.epochs >= 1, f"recipe.epochs must be at least 1, not {recipe.epochs}")
         require(0 < split < 1, f"split must be between 0 and 1, not {split}")
-        recipe.check(space, "estimator.recipe.")
-        self.space = space
+        self.learner = _learner(space, recipe)
+        self.learner.check(dataset)
+        self.score_name = self.learner.score_name
         self.dataset = dataset
         self.hardware = hardware
         self.seed = seed
-        self.recipe = recipe
         self.split = split
-        self._parts: tuple[Source, Source] | None = None
+        self._data: Any = None
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
-        if self._parts is None:
-            self.recipe.augmentation(self.dataset)  # refuses what does not fit before any image is read
-            self._parts = self.dataset.search_split(self.split)
-        train, held_out = self._parts
-        recipe = self.recipe if budget is None else dataclasses.replace(self.recipe, epochs=round(budget))
+        if self._data is None:
+            self._data = self.learner.read(self.dataset, self.split, self.hardware)
         # Seeded by the architecture, so that its score does not depend on what was measured before it.
         seed = derive(self.seed, str(architecture))
         began = time.monotonic()
-        training = Training(recipe, architecture, self.space, self.dataset, train, self.hardware, seed)
+        metrics = self.learner.learn(architecture, self._data, seed, budget)
+        return Measurement(metrics[self.score_name], metrics, time.monotonic() - began)
+
+
+def _learner(space: Space, recipe: Recipe) -> Learner:
+    """Who trains the architectures of a space: the space itself, or the recipe."""
+    if isinstance(space, Learner):
+        return space
+    if isinstance(space, NetworkSpace):
+        return _Networks(space, recipe)
+    raise CombinationError(
+        f"space={space.name} with estimator=train: makes no networks; a function has estimator=function"
+    )
+
+
+class _Networks(Learner):
+    """Trains the image networks of a space by a recipe; the test images are never read."""
+
+    def __init__(self, space: NetworkSpace, recipe: Recipe) -> None:
+        require(recipe.epochs >= 1, f"recipe.epochs must be at least 1, not {recipe.epochs}")
+        recipe.check(space, "estimator.recipe.")
+        self.space = space
+        self.recipe = recipe
+
+    def check(self, dataset: Dataset | TextDataset) -> None:
+        if not isinstance(dataset, Dataset):
+            raise CombinationError(f"dataset={dataset.name} with space={self.space.name}: it learns from images")
+
+    def read(self, dataset: Any, split: float, hardware: Hardware) -> tuple[Dataset, Source, Source, Hardware]:
+        self.recipe.augmentation(dataset)  # refuses what does not fit before any image is read
+        return dataset, *dataset.search_split(split), hardware
+
+    def learn(
+        self,
+        architecture: Architecture,
+        data: tuple[Dataset, Source, Source, Hardware],
+        seed: int,
+        budget: float | None,
+    ) -> Mapping[str, float]:
+        dataset, train, held_out, hardware = data
+        recipe = self.recipe if budget is None else dataclasses.replace(self.recipe, epochs=round(budget))
+        training = Training(recipe, architecture, self.space, dataset, train, hardware, seed)
         metrics: dict[str, float] = {}
         while not training.done:
             metrics = training.step() or metrics
-        metrics = {"train_accuracy": metrics["train_accuracy"], **training.test(held_out).metrics("valid")}
-        return Measurement(metrics["valid_accuracy"], metrics, time.monotonic() - began)
+        return {"train_accuracy": metrics["train_accuracy"], **training.test(held_out).metrics("valid")}

@@ -32,6 +32,18 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Box:
+    """Many values at one x: their range, quartiles and median."""
+
+    x: float
+    low: float
+    lower: float
+    middle: float
+    upper: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Chart:
     """A line chart.
 
@@ -46,6 +58,8 @@ class Chart:
         note: how to read it.
         zero: whether the axis of values starts at 0.
         logarithmic: whether the axis of x is logarithmic; all x are at least 1 then.
+        log_values: whether the axis of values is logarithmic; all values are above 0 then.
+        boxes: values of which a box shows the quartiles and whiskers the range, in the colour of the first line.
     """
 
     title: str
@@ -59,3 +73,5 @@ class Chart:
     note: str = ""
     zero: bool = False
     logarithmic: bool = False
+    log_values: bool = False
+    boxes: Sequence[Box] = ()

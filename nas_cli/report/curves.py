@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from itertools import pairwise
 
-from nas_cli.report.chart import Chart, Line, Point
+from nas_cli.report.chart import Box, Chart, Line, Point
 
 WIDTH, HEIGHT = 440.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 18.0, 42.0
 COLOURS = 8  # of the palette; beyond, lines are dashed
+BOX = 7.0  # half the width of a box
+MOST_POWERS = 7  # of ten at an axis
 
 Scale = Callable[[float], float]
 
@@ -19,13 +21,13 @@ Scale = Callable[[float], float]
 def draw_chart(chart: Chart) -> str:
     """A chart as a figure with its title, its legend and its note."""
     legend = "".join(
-        f'<li><svg viewBox="0 0 26 10" aria-hidden="true">{_swatch(line)}</svg>{escape(line.name)}</li>'
+        f'<li><svg viewBox="0 0 26 10" aria-hidden="true">{swatch(line)}</svg>{escape(line.name)}</li>'
         for line in chart.lines
         if line.name
     )
     note = f'<p class="note">{escape(chart.note)}</p>' if chart.note else ""
     return (
-        f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption>{_svg(chart)}'
+        f'<figure class="chart"><figcaption>{escape(chart.title)}</figcaption>{chart_svg(chart)}'
         f'<ul class="legend">{legend}</ul>{note}</figure>'
     )
 
@@ -55,9 +57,14 @@ class _Axes:
         self._scale: Scale = math.log10 if chart.logarithmic else float
         self._start, self._end = self._scale(self.low), self._scale(self.high)
         powers = [10.0**power for power in range(int(self._end) + 1)] if chart.logarithmic else []
-        whole = powers or ticks(self._start, self._end, 6, whole=True)
-        self.x_ticks = [x for x in whole if self.low <= x <= self.high]
-        self.y_ticks = ticks(*_range(chart), whole=chart.whole)
+        found = powers or ticks(self._start, self._end, 6, whole=all(float(x).is_integer() for x in xs))
+        self.x_ticks = [x for x in found if self.low <= x <= self.high]
+        self._height: Scale = math.log10 if chart.log_values else float
+        if chart.boxes:
+            self.x_ticks = [box.x for box in chart.boxes]
+            margin = (self._end - self._start) / (2 * len(chart.boxes))
+            self._start, self._end = self._start - margin, self._end + margin
+        self.y_ticks = _powers(*_range(chart)) if chart.log_values else ticks(*_range(chart), whole=chart.whole)
 
     def across(self, x: float) -> float:
         return LEFT + (self._scale(x) - self._start) / (self._end - self._start) * (WIDTH - LEFT - RIGHT)
@@ -65,10 +72,25 @@ class _Axes:
     def up(self, y: float) -> float:
         low, high = self.y_ticks[0], self.y_ticks[-1]
         y = min(max(y, low), high)  # a band may reach beyond what is possible
+        low, high, y = self._height(low), self._height(high), self._height(y)
         return HEIGHT - BOTTOM - (y - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
 
-def _svg(chart: Chart) -> str:
+def _power(value: float) -> str:
+    """A power of ten in few letters."""
+    return f"{value:g}" if 1e-3 < value < 1e4 else f"1e{round(math.log10(value))}"
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Powers of ten around [low, high], not too many of them."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    last = max(last, first + 1)
+    step = -(-(last - first) // MOST_POWERS)
+    return [10.0**power for power in range(first, last + step, step)]
+
+
+def chart_svg(chart: Chart) -> str:
+    """The picture of a chart alone."""
     axes = _Axes(chart)
     said = "; ".join(_said(line, chart) for line in chart.lines if line.name)
     parts = [
@@ -81,6 +103,8 @@ def _svg(chart: Chart) -> str:
         below = 15 if axes.up(y) < TOP + 14 else 0  # above the axis stand the labels of marks
         parts.append(text(label, WIDTH - RIGHT - 2, axes.up(y) - 4 + below, "end", "hint"))
     parts += _marks(chart, axes)
+    for box in chart.boxes:
+        parts += _box(box, chart.lines[0].colour, axes.across, axes.up)
     for line in sorted(chart.lines, key=lambda line: not line.faint):
         parts += _line(line, axes.across, axes.up)
     return "".join([*parts, "</svg>"])
@@ -90,7 +114,8 @@ def _draw_axes(chart: Chart, axes: _Axes) -> Iterator[str]:
     foot = HEIGHT - BOTTOM
     for y in axes.y_ticks:
         yield f'<path class="grid" d="M{LEFT:g} {axes.up(y):.1f}H{WIDTH - RIGHT:g}"/>'
-        yield text(written(y, chart, axes.y_ticks), LEFT - 7, axes.up(y) + 4, "end")
+        number = _power(y) if chart.log_values else written(y, chart, axes.y_ticks)
+        yield text(number, LEFT - 7, axes.up(y) + 4, "end")
     for x in axes.x_ticks:
         yield f'<path class="tick" d="M{axes.across(x):.1f} {foot:g}v4"/>'
         yield text(f"{x:g}", axes.across(x), foot + 17, "middle")
@@ -105,6 +130,7 @@ def _draw_axes(chart: Chart, axes: _Axes) -> Iterator[str]:
 def _range(chart: Chart) -> tuple[float, float]:
     """The values that the axis has to hold; of a band what is possible."""
     ys = [y for line in chart.lines for _, y in line.points] + [y for y, _ in chart.levels]
+    ys += [y for box in chart.boxes for y in (box.low, box.high)]
     low, high = min(ys), max(ys)
     bounds = [bound for line in chart.lines for _, *both in line.band for bound in both]
     if bounds:
@@ -153,6 +179,15 @@ def _line(line: Line, across: Scale, up: Scale) -> Iterator[str]:
         yield f'<path class="end {look}" d="M{across(x):.1f} {up(y):.1f}h0"/>'
 
 
+def _box(box: Box, colour: int, across: Scale, up: Scale) -> Iterator[str]:
+    x = across(box.x)
+    low, lower, middle, upper, high = (f"{up(y):.1f}" for y in (box.low, box.lower, box.middle, box.upper, box.high))
+    around = f"M{x - BOX:.1f} {lower}H{x + BOX:.1f}V{upper}H{x - BOX:.1f}Z"
+    yield f'<path class="band f{colour % COLOURS}" d="{around}"/>'
+    whiskers = f"M{x:.1f} {low}V{lower}M{x:.1f} {upper}V{high}M{x - BOX:.1f} {middle}H{x + BOX:.1f}"
+    yield f'<path class="line s{colour % COLOURS}" d="{around}{whiskers}"/>'
+
+
 def _corners(points: Sequence[Point]) -> list[Point]:
     """Steps as points to be joined."""
     corners = [corner for (x, y), (next_x, _) in pairwise(points) for corner in ((x, y), (next_x, y))]
@@ -178,7 +213,8 @@ def path(points: Sequence[Point], across: Scale, up: Scale, steps: bool = False)
     return "".join(parts)
 
 
-def _swatch(line: Line) -> str:
+def swatch(line: Line) -> str:
+    """A line as it looks in a legend, in a frame of 26 x 10."""
     if line.style == "dots":
         return f'<path class="dots {_look(line)}" d="M5 5h0M13 5h0M21 5h0"/>'
     band = f'<path class="band f{line.colour % COLOURS}" d="M1 0H25V10H1Z"/>' if line.band else ""

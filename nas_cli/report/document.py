@@ -50,18 +50,21 @@ figure svg{display:block;width:100%;height:auto}
 .legend{list-style:none;display:flex;flex-wrap:wrap;gap:2px 14px;margin:4px 0 0;padding:0;font-size:.83rem}
 .legend li{display:flex;align-items:center;gap:6px}
 .legend svg{width:26px;height:10px;flex:none}
-figure text{fill:var(--ink);font-size:12px}
-figure .number,figure .hint{fill:var(--quiet);font-size:11.5px}figure .hint{font-size:11px}
+figure text,.sheet text{fill:var(--ink);font-size:12px}.sheet .ground{fill:var(--card)}
+figure .number,figure .hint,.sheet .number,.sheet .hint{fill:var(--quiet);font-size:11.5px}
+figure .hint,.sheet .hint{font-size:11px}
 .grid{stroke:var(--rule);fill:none}.axis,.tick{stroke:var(--quiet);fill:none}
 .level{stroke:var(--quiet);stroke-dasharray:2 4;fill:none}.mark{stroke:var(--quiet);stroke-dasharray:5 3;fill:none}
 .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .line.faint{stroke-width:1;opacity:.5}.dashed{stroke-dasharray:5 4}.end{stroke-width:5;stroke-dasharray:none}
-.dots{stroke-width:4;stroke-linecap:round}.dots.faint{stroke-width:4;opacity:.45}
+.dots{stroke-width:7;stroke-linecap:round}.dots.faint{stroke-width:4;opacity:.45}
 .band{opacity:.18}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:8px}
 .panel{padding:5px 7px}.panel figcaption{font-size:.8rem;font-weight:400}.panel .number{font-size:10px}
 .panel .line{stroke-width:1.3}.panel .best{stroke-width:2.6}.panel .end{stroke-width:4}
 .panel .kept{color:var(--quiet);font-size:.75rem}.panel.in{border-color:var(--quiet)}
+.album{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,340px),1fr));gap:12px}
+.stack{display:grid;gap:8px;align-content:start;min-width:0}
 .strip{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:10px}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:14px}
 .cells{display:grid;grid-template-columns:1fr;gap:2px}
@@ -132,14 +135,15 @@ def document(title: str, body: Iterable[str]) -> str:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             f"<title>{escape(title)}</title>",
-            f"<style>{_style()}</style>\n</head>\n<body>\n<main>",
+            f"<style>{style()}</style>\n</head>\n<body>\n<main>",
             *body,
             f"</main>\n<script>{_SCRIPT}</script>\n</body>\n</html>\n",
         ]
     )
 
 
-def _style() -> str:
+def style() -> str:
+    """The style sheet: of a page, and of pictures in files of their own."""
     light = {"ground": "#f5f6f8", "card": "#ffffff", "ink": "#1f2937", "quiet": "#5b6675", "rule": "#dde1e7"}
     dark = {"ground": "#14171c", "card": "#1c2027", "ink": "#e5e9ef", "quiet": "#9aa4b2", "rule": "#333a45"}
     light_families = {name: FAMILIES[name] for name in FAMILIES}

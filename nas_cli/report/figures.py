@@ -12,11 +12,13 @@ from nas_cli.report.cells import kind_title, read_graphs
 from nas_cli.report.chart import Chart, Line, Point
 from nas_cli.report.credit import credit_charts
 from nas_cli.report.hindsight import RULE, Hindsight
+from nas_cli.report.progress import best_so_far, metric, regret_so_far
 from nas_cli.report.trace import Trace, number, values
 
 EPOCHS = "epochs"
 #: More trials than this are thinned out in a picture.
 MOST_DOTS = 4000
+REGRET_TITLE = "Simple regret"
 _NAMES = {"train": "training", "valid": "validation", "test": "test", "derived": "derived cell, supernet's weights"}
 _COLOURS = {"train": 0, "valid": 1, "derived": 2, "test": 3}
 _TABLE = "table_"
@@ -159,19 +161,10 @@ def trials_charts(trace: Trace, score_name: str) -> list[Chart]:
             lines.append(Line("its test accuracy", tested, 2, "step", dashed=True))
             unit = "accuracy, %" if percent else unit
         charts.insert(0, Chart("Best so far", "evaluations", unit, lines, percent))
+        if regret := regret_so_far(trace):
+            line = Line("regret of the best so far", regret, 1, "step")
+            charts.insert(1, Chart(REGRET_TITLE, "evaluations", "optimum - value", [line], log_values=True))
     return charts
-
-
-def best_so_far(trace: Trace) -> list[Point]:
-    """(evaluations, best score so far) where it rose, and at the end."""
-    points: list[Point] = []
-    for index, trial in enumerate(trace.trials, start=1):
-        score = number(trial.get("score"))
-        if score is not None and (not points or score > points[-1][1]):
-            points.append((index, score))
-    if points and points[-1][0] < len(trace.trials):
-        points.append((len(trace.trials), points[-1][1]))
-    return points
 
 
 def _tested(scored: Sequence[tuple[int, float | None, Mapping[str, Any]]]) -> list[Point]:
@@ -180,8 +173,7 @@ def _tested(scored: Sequence[tuple[int, float | None, Mapping[str, Any]]]) -> li
     for index, score, trial in scored:
         if score is None or score <= best:
             continue
-        best, metrics = score, trial.get("metrics")
-        tested = number(metrics.get("test_accuracy")) if isinstance(metrics, dict) else None
+        best, tested = score, metric(trial, "test_accuracy")
         if tested is None:
             return []
         points.append((index, tested))

@@ -11,9 +11,10 @@ from itertools import pairwise
 
 from nas_cli.report.alphas import kinds_with_skips
 from nas_cli.report.chart import Chart, Line, Point
-from nas_cli.report.figures import best_so_far, is_fraction
+from nas_cli.report.figures import REGRET_TITLE, is_fraction
 from nas_cli.report.grouping import group_runs
 from nas_cli.report.hindsight import RULE
+from nas_cli.report.progress import best_so_far, efficiency_chart, five_numbers, regret_so_far
 from nas_cli.report.runs import Run
 from nas_cli.report.trace import Trace
 
@@ -30,6 +31,30 @@ _TITLES = {
     "train_perplexity": "Training perplexity",
     "valid_perplexity": "Validation perplexity",
 }
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What stands for many seeds.
+
+    Args:
+        name: for the legend.
+        band: what the band around it is.
+        of: gives (low, middle, high) of at least two values.
+    """
+
+    name: str
+    band: str
+    of: Callable[[Sequence[float]], tuple[float, float, float]]
+
+
+def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float, float]:
+    mean, deviation = statistics.fmean(values), statistics.stdev(values)
+    return mean - deviation, mean, mean + deviation
+
+
+MEAN = Summary("mean", "± one sample standard deviation", _mean_and_deviation)
+MEDIAN = Summary("median", "from quartile to quartile", lambda values: five_numbers(values)[1:4])
 
 
 @dataclass(frozen=True)
@@ -109,7 +134,13 @@ def facet_charts(facet: Facet) -> list[Chart]:
     label = (name or "score").replace("_", " ")
     percent = is_fraction(name or "")
     unit = f"{label}, %" if percent else label
-    charts.append(overlay(facet, "Best so far", "evaluations", unit, _progress, percent, style="step"))
+    charts.append(overlay(facet, "Best so far", "evaluations", unit, _best, percent, "step", summary=MEDIAN))
+    note = "How far the best score's point is below the optimum."
+    regret = overlay(
+        facet, REGRET_TITLE, "evaluations", "optimum - value", _regret, style="step", note=note, summary=MEDIAN
+    )
+    charts.append(regret and replace(regret, log_values=True))
+    charts += _efficiency(facet)
     return [chart for chart in charts if chart is not None]
 
 
@@ -124,11 +155,13 @@ def overlay(
     note: str = "",
     zero: bool = False,
     level: tuple[float, str] | None = None,
+    summary: Summary = MEAN,
 ) -> Chart | None:
-    """A quantity of all groups: each run pale, and over several seeds the mean with a band of one deviation.
+    """A quantity of all groups: each run pale, and over several seeds what stands for them, with a band.
 
     Args:
         series: a run's points.
+        summary: of several seeds.
     """
     lines: list[Line] = []
     lengths: list[float] = []
@@ -145,19 +178,19 @@ def overlay(
         if len(curves) == 1:
             lines += _pieces(Line(party.label, thinned(curves[0]), colour, style, dashed=colour >= 8), ends)
             continue
-        mean, band = mean_and_band(counted, held=style == "step")
+        middle, band = middle_and_band(counted, style == "step", summary)
         averaged = averaged or bool(band)
         for points in curves:
             lines += _pieces(Line("", thinned(points), colour, style, faint=True), ends)
-        seeds = f"{party.label}: mean of {len(counted)}" if len(counted) > 1 else party.label
-        lines += _pieces(Line(seeds, mean, colour, style, band=band), ends)
+        seeds = f"{party.label}: {summary.name} of {len(counted)}" if len(counted) > 1 else party.label
+        lines += _pieces(Line(seeds, middle, colour, style, band=band), ends)
     if not lines:
         return None
     notes = [note] if note else []
     if broken:
         notes.append("A line is broken where a stage begins, with weights of its own.")
     if averaged:
-        notes.append("Band: ± one sample standard deviation over the finished runs, as far as all of them go.")
+        notes.append(f"Band: {summary.band} over the finished runs, as far as all of them go.")
     return Chart(
         title,
         x_label,
@@ -181,10 +214,10 @@ def _pieces(line: Line, ends: Sequence[float]) -> list[Line]:
     return pieces
 
 
-def mean_and_band(
-    curves: Sequence[Sequence[Point]], held: bool = False
+def middle_and_band(
+    curves: Sequence[Sequence[Point]], held: bool = False, summary: Summary = MEAN
 ) -> tuple[list[Point], list[tuple[float, float, float]]]:
-    """The mean of curves where all have a value, and the mean ± the sample standard deviation (divisor n - 1).
+    """What stands for curves where all have a value, and the band around it.
 
     Args:
         held: a curve has a value between its points too, that of the point before.
@@ -197,14 +230,10 @@ def mean_and_band(
     step = -(-len(xs) // MOST_POINTS) or 1
     xs = xs[::step] + ([xs[-1]] if xs and (len(xs) - 1) % step else [])
     columns = [_at(points, xs) for points in curves]
-    mean, band = [], []
-    for x, values in zip(xs, zip(*columns, strict=True), strict=True):
-        average = statistics.fmean(values)
-        mean.append((x, average))
-        if len(values) > 1:
-            deviation = statistics.stdev(values)
-            band.append((x, average - deviation, average + deviation))
-    return mean, band
+    if len(columns) == 1:
+        return list(zip(xs, columns[0], strict=True)), []
+    found = [(x, *summary.of(values)) for x, values in zip(xs, zip(*columns, strict=True), strict=True)]
+    return [(x, middle) for x, _, middle, _ in found], [(x, low, high) for x, low, _, high in found]
 
 
 def _at(points: Sequence[Point], xs: Sequence[float]) -> list[float]:
@@ -242,9 +271,31 @@ def _over_kinds(trace: Trace, prefix: str, kinds: Sequence[str]) -> list[Point]:
     return points
 
 
-def _progress(trace: Trace) -> list[Point]:
+def _best(trace: Trace) -> list[Point]:
     """Of a black-box search: others have trials that are no search."""
     return [] if trace.epochs else best_so_far(trace)
+
+
+def _regret(trace: Trace) -> list[Point]:
+    return [] if trace.epochs else regret_so_far(trace)
+
+
+def _efficiency(facet: Facet) -> list[Chart]:
+    """Of each group of random searches, the trials of all seeds together; a grid search beside it to compare with."""
+    grids = [
+        member.run.metrics["test_accuracy"]
+        for party in facet.parties
+        for member in party.members
+        if member.run.strategy == "grid" and "test_accuracy" in member.run.metrics
+    ]
+    charts = []
+    for party in facet.parties:
+        if any(member.run.strategy != "random" for member in party.members):
+            continue
+        trials = [trial for member in party.members for trial in member.trace.trials]
+        chart = efficiency_chart(trials, f"Random-experiment efficiency, {party.label}", grids[0] if grids else None)
+        charts += [chart] if chart else []
+    return charts
 
 
 def _title(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_cli.journal import write_atomically
+from nas_cli.report.album import Album, album_of, posteriors, priors
 from nas_cli.report.alphas import data_for_panels, kinds_with_probabilities, kinds_with_skips
 from nas_cli.report.cells import kind_title, read_graphs
 from nas_cli.report.chart import Chart
@@ -19,7 +20,9 @@ from nas_cli.report.figures import is_fraction, run_charts, trials_charts
 from nas_cli.report.hindsight import RULE, Hindsight, final_epoch, hindsight
 from nas_cli.report.options import flatten
 from nas_cli.report.panels import draw_panels
+from nas_cli.report.progress import efficiency_chart
 from nas_cli.report.runs import Run, read_run
+from nas_cli.report.sheet import write_sheets
 from nas_cli.report.strip import Frame, Pictures, chosen, data_for_frames, shortened
 from nas_cli.report.strip import facts as cell_facts
 from nas_cli.report.summary import show
@@ -45,21 +48,33 @@ def write_run_page(folder: Path) -> Path:
         OSError: the page cannot be written.
     """
     run = read_run(folder)
-    path = folder / PAGE
-    write_atomically(path, run_page(run, read_trace(folder)).encode())
+    trace, path = read_trace(folder), folder / PAGE
+    write_run(run, trace, path)
     return path
 
 
-def run_page(run: Run, trace: Trace) -> str:
-    """The page of a run, of whatever of it there is."""
+def write_run(run: Run, trace: Trace, path: Path) -> None:
+    """Draw the page of a run, and its pictures of a black-box search beside it. Raises `OSError`."""
+    album = album_of(run, trace)
+    albums = [] if album is None else [album]
+    write_atomically(path, run_page(run, trace, albums).encode())
+    write_sheets(path.parent, _black_box_charts(run, trace), albums)
+
+
+def run_page(run: Run, trace: Trace, albums: Sequence[Album] = ()) -> str:
+    """The page of a run, of whatever of it there is.
+
+    Args:
+        albums: pictures of its model, where it has one.
+    """
     found, pictures = hindsight(run, trace), Pictures()
     frames = data_for_frames(trace)
-    charts = run_charts(trace, found)
-    if trace.trials and run.command == "search" and not (trace.is_gradient_search and len(trace.trials) == 1):
-        charts += trials_charts(trace, run.score_name or "score")
+    charts = [*run_charts(trace, found), *_black_box_charts(run, trace)]
     body = [
         *_header(run, trace),
         *section("Curves", [_charts(charts)]),
+        *section("The model and what it proposed", posteriors(albums)),
+        *section("Functions drawn from the prior", priors(albums)),
         *section("What DARTS+ would have chosen", _beside(run, trace, found, pictures)),
         *section("Search progress", _progress(frames, found, pictures)),
         *section("Architecture", [_architecture(run, trace)]),
@@ -69,6 +84,15 @@ def run_page(run: Run, trace: Trace) -> str:
         pictures.definitions(),
     ]
     return document(run_title(run), body)
+
+
+def _black_box_charts(run: Run, trace: Trace) -> list[Chart]:
+    if not trace.trials or run.command != "search" or (trace.is_gradient_search and len(trace.trials) == 1):
+        return []
+    charts = trials_charts(trace, run.score_name or "score")
+    if run.strategy == "random" and (efficiency := efficiency_chart(trace.trials)) is not None:
+        charts.append(efficiency)
+    return charts
 
 
 def run_title(run: Run) -> str:

@@ -9,14 +9,17 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nas_cli.journal import write_atomically
+from nas_cli.report.album import Album, album_of, posteriors, priors
 from nas_cli.report.alphas import kinds_with_probabilities, kinds_with_skips
 from nas_cli.report.cells import read_graphs
 from nas_cli.report.curves import draw_chart
 from nas_cli.report.document import document, section, table
 from nas_cli.report.hindsight import RULE, final_epoch, hindsight, told
 from nas_cli.report.overlay import Facet, Member, data_for_facets, facet_charts
-from nas_cli.report.page import PAGE, SHORT_NAMES, run_page
+from nas_cli.report.page import PAGE, SHORT_NAMES, write_run
+from nas_cli.report.progress import EXPERIMENTS
 from nas_cli.report.runs import Run
+from nas_cli.report.sheet import write_sheets
 from nas_cli.report.strip import Pictures, at, data_for_frames, facts, shortened
 from nas_cli.report.summary import show
 from nas_cli.report.table import Row, columns_of, data_for_each, data_for_summary
@@ -24,6 +27,9 @@ from nas_cli.report.trace import read_trace
 
 #: Cells of more runs than this are not drawn.
 MOST_RUNS = 60
+MOST_ALBUMS = 12  # groups of runs whose models are drawn
+#: What black-box searches are drawn over; their charts are SVG files too.
+BLACK_BOX = ("evaluations", EXPERIMENTS)
 
 
 def write_page(members: Sequence[Member], path: Path, title: str | None = None) -> None:
@@ -35,8 +41,14 @@ def write_page(members: Sequence[Member], path: Path, title: str | None = None) 
     Raises:
         OSError: it cannot be written.
     """
-    page = run_page(members[0].run, members[0].trace) if len(members) == 1 else sweep_page(members, path.parent, title)
-    write_atomically(path, page.encode())
+    if len(members) == 1:
+        write_run(members[0].run, members[0].trace, path)
+        return
+    facets = data_for_facets(members)
+    albums = _albums(facets)
+    write_atomically(path, sweep_page(members, path.parent, title, albums).encode())
+    charts = [chart for facet in facets for chart in facet_charts(facet) if chart.x_label in BLACK_BOX]
+    write_sheets(path.parent, charts, albums)
 
 
 def read_members(runs: Sequence[Run]) -> list[Member]:
@@ -44,12 +56,13 @@ def read_members(runs: Sequence[Run]) -> list[Member]:
     return [Member(run, read_trace(run.folder)) for run in runs]
 
 
-def sweep_page(members: Sequence[Member], folder: Path, title: str | None = None) -> str:
+def sweep_page(members: Sequence[Member], folder: Path, title: str | None = None, albums: Sequence[Album] = ()) -> str:
     """The page of several runs.
 
     Args:
         folder: where it will stand, for the links to the runs' own pages.
         title: None: how many there are of what.
+        albums: pictures of the models of some runs.
     """
     runs = [member.run for member in members]
     title = title or f"{len(runs)} runs: {', '.join(dict.fromkeys(run.name for run in runs))}"
@@ -59,10 +72,19 @@ def sweep_page(members: Sequence[Member], folder: Path, title: str | None = None
     for facet in facets:
         charts = "".join(map(draw_chart, facet_charts(facet)))
         body += section(facet.title, [f'<div class="charts">{charts}</div>' if charts else ""])
+    body += section("The model and what it proposed", posteriors(albums))
+    body += section("Functions drawn from the prior", priors(albums))
     body += section("What DARTS+ would have chosen", [_hindsight(members, folder)])
     body += section("Stage by stage", _stages(facets, pictures))
     body += section("What each run found", _cells(members, folder, pictures))
     return document(title, [*body, pictures.definitions()])
+
+
+def _albums(facets: Sequence[Facet]) -> list[Album]:
+    """The pictures of the models of the first run of each group."""
+    parties = [party for facet in facets for party in facet.parties][:MOST_ALBUMS]
+    found = (album_of(party.members[0].run, party.members[0].trace, party.label) for party in parties)
+    return [album for album in found if album is not None]
 
 
 def _tables(runs: Sequence[Run], folder: Path) -> Iterator[str]:

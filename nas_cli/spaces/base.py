@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import InputError
+from nas_cli.spaces.decisions import Decision, active, count, finite_axes, is_active
+from nas_cli.spaces.graphs import LabelledGraph, Path, labelled_graph, paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,78 +20,6 @@ if TYPE_CHECKING:
 
     from nas_cli.networks.choices import CellChoices, Nodes
     from nas_cli.networks.supernet import FanOutFactory
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """A choice among unordered values."""
-
-    name: str
-    choices: tuple[Value, ...]
-
-    def sample(self, generator: np.random.Generator) -> Value:
-        return self.choices[int(generator.integers(len(self.choices)))]
-
-    def grid(self, levels: int) -> Sequence[Value]:
-        """All choices; `levels` is for numbers only."""
-        return self.choices
-
-    def __contains__(self, value: object) -> bool:
-        return value in self.choices
-
-
-@dataclass(frozen=True)
-class Integer:
-    """A whole number in [low, high], both ends included; `log` spaces it logarithmically."""
-
-    name: str
-    low: int
-    high: int
-    log: bool = False
-
-    def sample(self, generator: np.random.Generator) -> int:
-        if self.log:
-            # Uniform in the log of the cell [k - 1/2, k + 1/2), so that both ends get their share.
-            return round(math.exp(generator.uniform(math.log(self.low - 0.5), math.log(self.high + 0.5))))
-        return int(generator.integers(self.low, self.high + 1))
-
-    def grid(self, levels: int) -> Sequence[int]:
-        """At most `levels` distinct values from low to high."""
-        return sorted({round(x) for x in _spaced(self.low, self.high, levels, self.log)})
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class Real:
-    """A real number in [low, high]; `log` spaces it logarithmically."""
-
-    name: str
-    low: float
-    high: float
-    log: bool = False
-
-    def sample(self, generator: np.random.Generator) -> float:
-        if self.log:
-            value = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
-            return min(max(value, self.low), self.high)  # exp(log(x)) can miss x by one rounding
-        return float(generator.uniform(self.low, self.high))
-
-    def grid(self, levels: int) -> Sequence[float]:
-        """`levels` values from low to high."""
-        return _spaced(self.low, self.high, levels, self.log)
-
-    def __contains__(self, value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and self.low <= value <= self.high
-
-
-Decision = Categorical | Integer | Real
-
-
-def _spaced(low: float, high: float, levels: int, log: bool) -> list[float]:
-    points = np.geomspace(low, high, levels) if log else np.linspace(low, high, levels)
-    return [float(point) for point in points]
 
 
 class Space(ABC):
@@ -123,33 +51,48 @@ class Space(ABC):
             raise InputError(
                 f"an architecture of {self.name} has {len(self.decisions)} decisions, this one {len(values)}"
             )
-        for decision, value in zip(self.decisions, values, strict=True):
-            if value not in decision:
+        for decision, value, is_made in zip(self.decisions, values, self.active(values), strict=True):
+            if value is None if is_made else value is not None:
+                raise InputError(f"{decision.name}={value}: is {'' if is_made else 'not '}to be decided here")
+            if is_made and value not in decision:
                 raise InputError(f"{decision.name}={value} is not in space {self.name}")
         return values
 
+    def active(self, values: Sequence[Value]) -> tuple[bool, ...]:
+        """Which decisions are to be made where the others have these values; the rest are None."""
+        return active(self.decisions, values)
+
     def sample(self, generator: np.random.Generator) -> Architecture:
-        """A uniform draw: every decision uniform in its own range."""
-        return self.decode([decision.sample(generator) for decision in self.decisions])
+        """A draw from the prior: every decision that is to be made from its own, independently."""
+        values: list[Value] = []
+        chosen: dict[str, Value] = {}
+        for decision in self.decisions:
+            values.append(decision.sample(generator) if is_active(decision, chosen) else None)
+            if values[-1] is not None:
+                chosen[decision.name] = values[-1]
+        return self.decode(values)
 
     def size(self) -> int | None:
-        """How many architectures there are, or None where a decision is real."""
-        sizes = []
-        for decision in self.decisions:
-            if isinstance(decision, Real):
-                return None
-            count = decision.high - decision.low + 1 if isinstance(decision, Integer) else len(decision.choices)
-            sizes.append(count)
-        return math.prod(sizes)
+        """How many architectures there are, or None where a decision has no end of values."""
+        axes = finite_axes(self.decisions)
+        return None if axes is None else count(self.decisions, axes)
 
     def describe(self, architecture: Architecture) -> str:
         """The architecture as text for a person, one or more lines."""
         pairs = zip(self.decisions, self.encode(architecture), strict=True)
-        return "\n".join(f"{decision.name}: {value}" for decision, value in pairs)
+        return "\n".join(f"{decision.name}: {value}" for decision, value in pairs if value is not None)
 
     def graphs(self, architecture: Architecture) -> list[CellGraph]:
         """The cells as graphs to draw; empty where there is nothing to draw."""
         return []
+
+    def labelled_graph(self, architecture: Architecture) -> LabelledGraph:
+        """The cells as one graph with the operations on its nodes; no node where there are no cells."""
+        return labelled_graph(self.graphs(architecture))
+
+    def paths(self, architecture: Architecture) -> tuple[Path, ...]:
+        """The operations along every way through a cell; empty where there are no cells."""
+        return paths(self.graphs(architecture))
 
 
 class NetworkSpace(Space):

@@ -28,7 +28,8 @@ from nas_cli.networks.operations import make_operation
 from nas_cli.networks.stems import StemName
 from nas_cli.networks.supernet import FanOutFactory, Supernet
 from nas_cli.seeding import seeded
-from nas_cli.spaces.base import Categorical, Decision, SupernetSpace
+from nas_cli.spaces.base import SupernetSpace
+from nas_cli.spaces.decisions import Categorical, Decision
 
 CELLS = ("normal", "reduce")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import cast
 
 from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import CombinationError, InputError, require
@@ -14,7 +15,7 @@ from nas_cli.networks.choices import NONE, CellChoices, Choices, Nodes, all_pair
 from nas_cli.networks.recurrent import Dropouts, LanguageModel, RecurrentNodes, activation
 from nas_cli.networks.recurrent_genotype import RecurrentGenotype
 from nas_cli.networks.recurrent_supernet import RECURRENT, RecurrentSupernet
-from nas_cli.spaces.base import Categorical, Decision
+from nas_cli.spaces.decisions import Categorical, Decision
 from nas_cli.spaces.language import LanguageSupernetSpace
 
 
@@ -60,7 +61,7 @@ class DartsRecurrentSpace(LanguageSupernetSpace):
 
     def decode(self, values: Sequence[Value]) -> Architecture:
         pairs = zip(values[::2], values[1::2], strict=True)
-        return self._architecture(tuple((str(activation), int(source)) for source, activation in pairs))
+        return self._architecture(tuple((str(activation), cast(int, source)) for source, activation in pairs))
 
     def encode(self, architecture: Architecture) -> tuple[Value, ...]:
         genotype = genotype_of(architecture)

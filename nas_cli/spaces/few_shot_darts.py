@@ -16,8 +16,9 @@ from nas_cli.networks.choices import CellChoices, Nodes
 from nas_cli.networks.few_shot import FewShotNetwork, FewShotSupernet
 from nas_cli.networks.genotype import Genotype
 from nas_cli.networks.supernet import FanOutFactory
-from nas_cli.spaces.base import Decision, SupernetSpace
+from nas_cli.spaces.base import SupernetSpace
 from nas_cli.spaces.darts import DartsSpace
+from nas_cli.spaces.decisions import Decision
 
 
 class FewShotDarts(SupernetSpace):

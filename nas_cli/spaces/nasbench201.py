@@ -5,7 +5,7 @@ Reference: Dong and Yang, NAS-Bench-201, ICLR 2020, arXiv:2001.00326, sec. 2.1.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from nas_cli import tabular
@@ -15,9 +15,13 @@ from nas_cli.networks.choices import NONE, CellChoices, Choices, Nodes
 from nas_cli.networks.nasbench201 import EDGES, NasBench201Network, check_size
 from nas_cli.networks.nasbench201_supernet import KIND, NasBench201Supernet
 from nas_cli.networks.supernet import FanOutFactory
-from nas_cli.spaces.base import Categorical, Decision, SupernetSpace
+from nas_cli.spaces.base import SupernetSpace
+from nas_cli.spaces.decisions import Categorical, Decision
+from nas_cli.spaces.graphs import SUM, LabelledGraph, Path, labelled_graph, paths
 
 OPERATIONS = (NONE, "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+#: The order in which BANANAS numbers them in its path encoding.
+PATH_OPERATIONS = ("avg_pool_3x3", "nor_conv_1x1", "nor_conv_3x3", NONE, "skip_connect")
 _FORM = "|op~0|+|op~0|op~1|+|op~0|op~1|op~2|"
 
 
@@ -81,12 +85,22 @@ class NasBench201(SupernetSpace):
 
     def graphs(self, architecture: Architecture) -> list[CellGraph]:
         """The cell; an edge of `none` is not drawn."""
-        edges = [
-            (source, target, str(operation))
-            for (source, target), operation in zip(EDGES, self.encode(architecture), strict=True)
-            if operation != NONE
-        ]
-        return [CellGraph("cell", ("input",), ("1", "2", "3"), tuple(edges), (3,), "output")]
+        return [self._cell(edge for edge in self._edges(architecture) if edge[2] != NONE)]
+
+    def labelled_graph(self, architecture: Architecture) -> LabelledGraph:
+        """NAS-BOWL's graph: neither skips nor sums are nodes, so that cells which compute the same are isomorphic."""
+        return labelled_graph(self.graphs(architecture), contracted=("skip_connect", SUM))
+
+    def paths(self, architecture: Architecture) -> tuple[Path, ...]:
+        """BANANAS's four paths, in which `none` is an operation like any other."""
+        return paths([self._cell(self._edges(architecture))])
+
+    def _edges(self, architecture: Architecture) -> Iterator[tuple[int, int, str]]:
+        for (source, target), operation in zip(EDGES, self.encode(architecture), strict=True):
+            yield source, target, str(operation)
+
+    def _cell(self, edges: Iterable[tuple[int, int, str]]) -> CellGraph:
+        return CellGraph("cell", ("input",), ("1", "2", "3"), tuple(edges), (3,), "output")
 
     def build(  # type: ignore[override]  # it names what the interface leaves open
         self,

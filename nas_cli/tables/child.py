@@ -28,7 +28,7 @@ def _end_with(parent: int) -> None:
     """Stop as Ctrl-C does, with the state saved, once the parent is gone: a killed `nas-table` leaves none behind."""
     while os.getppid() == parent:
         time.sleep(POLL_SECONDS)
-    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -99,12 +99,14 @@ class Row:
         label: as the paper names it.
         reported: figures by column.
         work: by scale.
+        without: columns whose measured value is of something else in this row, and is not shown.
     """
 
     name: str
     label: str
     reported: Mapping[str, Figure]
     work: Mapping[str, Work]
+    without: frozenset[str] = frozenset()
 
     @property
     def cites(self) -> bool:
@@ -199,9 +201,13 @@ class _Reader:
 
     def _row(self, name: str, content: Any, columns: Sequence[Column], scales: Mapping[str, Any]) -> Row:
         where = f"rows.{name}"
-        self._keys(where, content, ("label",), ("reported", *STAGES, *SCALES))
+        self._keys(where, content, ("label",), ("reported", "without", *STAGES, *SCALES))
         reported = content.get("reported", {})
-        self._keys(f"{where}.reported", reported, (), tuple(column.name for column in columns))
+        known = tuple(column.name for column in columns)
+        self._keys(f"{where}.reported", reported, (), known)
+        without = content.get("without", [])
+        if not isinstance(without, list) or not all(name in known for name in without):
+            self._fault(f"{where}.without={without}", f"must be a list of columns, of {', '.join(known)}")
         work = {}
         for scale in SCALES:
             own = content.get(scale, {}) or {}
@@ -213,6 +219,7 @@ class _Reader:
             self._text(f"{where}.label", content["label"]),
             {column: _figure(text) for column, text in reported.items()},
             work,
+            frozenset(without),
         )
 
     def _work(self, where: str, row: Mapping[str, Any], own: Mapping[str, Any], scale: Mapping[str, Any]) -> Work:

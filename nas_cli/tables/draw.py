@@ -135,7 +135,8 @@ def _stacked(shown: Sequence[Column], lines: Sequence[Line]) -> list[_Cells]:
     for column in shown:
         cells = ((_reported if kind == REPORTED else _measured)(line, column) for line, kind, _ in entries)
         columns.append(_Cells(column.title, column.unit, tuple(cells)))
-    columns.append(_Cells("", "seeds", tuple(_seeds(line) if kind == HERE else "" for line, kind, _ in entries)))
+    seeds = (_seeds(line) if kind == HERE or not line.wanted else "" for line, kind, _ in entries)
+    columns.append(_Cells("", "seeds", tuple(seeds)))
     return columns
 
 
@@ -160,7 +161,7 @@ def _measured(line: Line, column: Column) -> str:
     measured = line.measured.get(column.name)
     if measured is not None:
         return written(column.unit, measured.mean, measured.deviation)
-    measurable = column.source is not None and column.source[0] in line.stages
+    measurable = column.source and column.source[0] in line.stages and column.name not in line.row.without
     return line.state if line.state and measurable else MISSING
 
 

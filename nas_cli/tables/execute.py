@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -107,16 +106,19 @@ def _wait_for(lock: Path) -> None:
 
 
 def _stop(running: Sequence[_Running]) -> None:
-    """Let runs end their step and save; a second Ctrl-C stops them at once."""
+    """Let runs end their step and save; a second Ctrl-C stops them at once.
+
+    By SIGTERM, since what a shell begins in the background is deaf to SIGINT until the run listens to it itself.
+    """
     for one in running:
-        one.process.send_signal(signal.SIGINT)
+        one.process.terminate()
     for one in running:
         while True:
             try:
                 one.process.wait()
                 break
             except KeyboardInterrupt:
-                one.process.send_signal(signal.SIGINT)
+                one.process.terminate()
         one.log.close()
 
 

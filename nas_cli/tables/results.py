@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 from nas_cli.errors import InputError
 from nas_cli.report.runs import Run, read_run
+from nas_cli.report.trace import read_trace
 from nas_cli.tables.definition import Column, Figure, Row, Table
 from nas_cli.tables.plan import Job
+from nas_cli.tables.reductions import reduction
 
 NOT_RUN, FAILED, UNFINISHED = "not run", "failed", "unfinished"
 
@@ -92,7 +94,7 @@ def _line(table: Table, row: Row, jobs: Sequence[Job], failed: Mapping[tuple[str
         if reason is not None:
             problems.append(f"{row.name}, seed {job.seed}: {reason}")
     measured = {}
-    for column in table.columns:
+    for column in (column for column in table.columns if column.name not in row.without):
         values = [value for runs in done if (value := _value(column, runs)) is not None]
         if values and len(values) == len(done):
             deviation = statistics.stdev(values) if len(values) > 1 else None
@@ -124,11 +126,13 @@ def _different(names: Iterable[object]) -> tuple[str, ...]:
 
 
 def _value(column: Column, runs: Mapping[str, Run]) -> float | None:
-    """A column's value of one seed: a metric of the best architecture, or a number that the result itself holds."""
+    """A column's value of one seed: a metric of the best architecture, a number of the result, or one of its trials."""
     if column.source is None or column.source[0] not in runs:
         return None
     run, name = runs[column.source[0]], column.source[1]
     value = run.metrics.get(name, run.result.get(name))
+    if value is None and (of_trials := reduction(name)) is not None:
+        value = of_trials(read_trace(run.folder).trials)
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None
     return 1 - value if column.complement else value

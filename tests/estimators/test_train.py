@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 import torch
 from made_up import CPU, MadeUp, architecture, space
 
 from nas_cli.architecture import Architecture
 from nas_cli.data.augmentation import Augmentation
+from nas_cli.data.pydoc import Pydoc
 from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.estimators.train import Train
+from nas_cli.hardware import Hardware
+from nas_cli.spaces.decisions import Real
 from nas_cli.spaces.functions import Branin
+from nas_cli.spaces.learning import LearningProblem
 from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.training import Recipe
 
@@ -86,3 +93,42 @@ def test_what_does_not_fit_is_refused_before_data_is_read() -> None:
     with pytest.raises(InputError, match=r"augmentation\.crop_padding=8: must be below the image side 8"):
         estimator(dataset).measure(architecture())
     assert dataset.reads == {"train": 0, "test": 0}
+
+
+class Counted(LearningProblem):
+    """Learns nothing, and says what it was asked."""
+
+    score_name = "answer"
+
+    def __init__(self) -> None:
+        super().__init__("counted")
+        self.reads = 0
+
+    @property
+    def decisions(self) -> tuple[Real, ...]:
+        return (Real("x", 0.0, 1.0),)
+
+    def read(self, dataset: Any, split: float, hardware: Hardware) -> float:
+        self.reads += 1
+        return split
+
+    def learn(self, architecture: Architecture, data: Any, seed: int, budget: float | None) -> Mapping[str, float]:
+        return {"answer": self.values(architecture)["x"] + data, "seed": seed, "budget": budget or 0.0}
+
+
+def test_a_learning_problem_learns_by_itself() -> None:
+    problem = Counted()
+    judge = Train(problem, MadeUp(), CPU, 7, RECIPE, 0.25)
+    found = judge.measure(problem.decode((0.5,)), budget=3)
+    assert judge.score_name == "answer"
+    assert found.score == 0.75
+    assert found.metrics["budget"] == 3
+    assert judge.measure(problem.decode((0.5,))).metrics["seed"] == found.metrics["seed"]
+    assert judge.measure(problem.decode((0.6,))).metrics["seed"] != found.metrics["seed"]
+    assert problem.reads == 1
+
+
+def test_data_of_another_kind_are_refused() -> None:
+    for learner in (Counted(), space()):
+        with pytest.raises(CombinationError, match=f"dataset=pydoc with space={learner.name}: it learns from images"):
+            Train(learner, Pydoc("pydoc"), CPU, 0, RECIPE)

@@ -9,7 +9,8 @@ from lines import OPERATIONS, architecture, first, line, search_of
 
 from nas_cli.report.alphas import data_for_panels
 from nas_cli.report.chart import Chart, Line
-from nas_cli.report.figures import best_so_far, run_charts, trials_charts
+from nas_cli.report.figures import run_charts, trials_charts
+from nas_cli.report.progress import best_so_far
 from nas_cli.report.trace import trace_of
 
 

@@ -11,7 +11,7 @@ import pytest
 from lines import first, line, search_of
 
 from nas_cli.report.chart import Chart
-from nas_cli.report.overlay import MOST_POINTS, Member, data_for_facets, facet_charts, mean_and_band, thinned
+from nas_cli.report.overlay import MOST_POINTS, Member, data_for_facets, facet_charts, middle_and_band, thinned
 from nas_cli.report.runs import Run
 from nas_cli.report.trace import Trace, trace_of
 
@@ -131,6 +131,8 @@ def test_black_box_runs_have_the_best_so_far() -> None:
     assert [x for x, _ in mean.points] == [1, 2, 3, 4]
     assert [y for _, y in mean.points] == pytest.approx([0.2, 0.4, 0.6, 0.8])
     assert mean.style == "step"
+    assert mean.name == "random: median of 2"
+    assert "from quartile to quartile" in charts["Best so far"].note
     assert not charts["Best so far"].logarithmic
 
 
@@ -147,13 +149,13 @@ def test_runs_without_any_line_have_no_chart() -> None:
 
 
 def test_curves_without_a_common_epoch_have_no_mean() -> None:
-    assert mean_and_band([[(1, 1.0)], [(2, 1.0)]]) == ([], [])
+    assert middle_and_band([[(1, 1.0)], [(2, 1.0)]]) == ([], [])
 
 
 def test_long_curves_are_thinned_and_keep_their_end() -> None:
     long = [(float(x), float(x)) for x in range(1, 1002)]
     assert len(thinned(long)) <= MOST_POINTS + 1
     assert thinned(long)[-1] == long[-1]
-    mean, band = mean_and_band([long, long])
+    mean, band = middle_and_band([long, long])
     assert len(mean) == len(band) <= MOST_POINTS + 1
     assert mean[-1] == (1001, 1001)

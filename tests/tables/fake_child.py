@@ -30,7 +30,8 @@ for program, *arguments in json.loads(sys.argv[2]):
     if "fake=die" in arguments:
         signal.raise_signal(signal.SIGKILL)
     if "fake=wait" in arguments:
-        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a run that a shell began in the background, before its steps
+        signal.signal(signal.SIGTERM, stop)
         (folder / "config.yaml").write_text("seed: 0\nnames: {}\n")
         (folder / "waiting").touch()
         time.sleep(60)

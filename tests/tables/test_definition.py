@@ -75,6 +75,8 @@ def test_a_table_may_say_at_which_scale_it_is_run(tmp_path: Path) -> None:
         ("search: [strategy=darts]", "serch: [strategy=darts]", "rows.found.serch: no such key (did you mean search?)"),
         ("search: [strategy=darts]", "search: strategy=darts", "rows.found: search: must be a list of overrides"),
         ("search: [strategy=darts]", "search: [strategy]", "rows.found: search: must be a list of overrides"),
+        ("label: ours", "label: ours\n    without: [price]", "rows.found.without=['price']: must be a list of columns"),
+        ("label: ours", "label: ours\n    without: cost", "rows.found.without=cost: must be a list of columns"),
         ("  cited:", "  a/b:", "rows.a/b: a name must be of "),
         ("label: ours", "label: 3", "rows.found.label: must be text, not 3"),
         ("    label: ours", "    label: [", "cannot be read as YAML"),

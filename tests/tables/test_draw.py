@@ -86,6 +86,23 @@ def test_a_row_with_nothing_to_show_is_one_line(table: Table, monkeypatch: pytes
     assert set(shown.removeprefix("someone else").split()) == {"reported", "–"}
 
 
+def test_a_row_that_is_run_at_other_scales_alone_says_so(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    cited, found, _ = lines_of(table, MEASURED)
+    elsewhere = replace(found, measured={}, stages=frozenset(), finished=0, wanted=0, state="")
+    for columns in ("80", "200"):  # below each other, and beside each other
+        monkeypatch.setenv("COLUMNS", columns)
+        (shown,) = [line for line in draw_table(table, "full", [cited, elsewhere]).splitlines() if "ours" in line]
+        assert shown.endswith("none here"), columns
+
+
+def test_a_column_that_a_row_is_without_is_not_called_missing(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    _, found, _ = lines_of(table, {}, NOT_RUN)
+    without = replace(found, row=replace(found.row, without=frozenset({"cost"})))
+    shown = [draw_table(table, "smoke", [each]).count("not run") for each in (found, without)]
+    assert shown == [3, 2]
+
+
 def test_without_reported_figures_there_is_no_column_for_them(tmp_path: Path) -> None:
     text = "\n".join(line for line in TABLE.splitlines() if "reported:" not in line)
     table = definition.read("mine", write_table(tmp_path, text))

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up_table import write_table
+from made_up_table import TABLE, write_table
 from run_folders import write_run, write_unfinished
 
 from nas_cli.tables import definition
@@ -80,6 +80,15 @@ def test_a_metric_that_only_some_seeds_have_is_left_out(table: Table) -> None:
     path.write_text(json.dumps(result))
     line = data_for_table(table, planned, {})[1]
     assert set(line.measured) == {"params", "cost"}
+
+
+def test_a_row_is_without_what_would_be_of_something_else(tmp_path: Path, table: Table) -> None:
+    text = TABLE.replace("    label: ours\n", "    label: ours\n    without: [cost]\n")
+    planned = jobs(table, "smoke")
+    finish(planned[0], 0.02)
+    assert set(data_for_table(table, planned, {})[1].measured) == {"error", "params", "cost"}
+    table = definition.read("mine", write_table(tmp_path, text))
+    assert set(data_for_table(table, planned, {})[1].measured) == {"error", "params"}
 
 
 def test_the_page_has_every_search_that_can_be_read_by_its_row_s_label(table: Table) -> None:

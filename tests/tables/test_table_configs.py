@@ -6,6 +6,7 @@ parts, and with them what only constructors know.
 
 from __future__ import annotations
 
+import csv
 import functools
 import re
 from collections.abc import Iterator
@@ -179,6 +180,19 @@ def test_no_label_stands_twice_among_rows_that_run(name: str) -> None:
     assert len(set(labels)) == len(labels)
 
 
+@pytest.mark.parametrize("name", TABLES)
+def test_what_is_said_of_published_cells_is_in_the_table(name: str) -> None:
+    table = definition.read(name)
+    told = "published cells" in (table.note or "").lower()
+    assert told <= any(stage.name == "evaluate" and search is None for _, stage, search in stages_of(name, "smoke"))
+
+
+def test_the_random_cell_has_no_supernet() -> None:
+    rows = {row.name: row.without for row in definition.read("differentiable-small").rows}
+    assert "supernet" in rows.pop("random")
+    assert not any(rows.values())
+
+
 @pytest.mark.parametrize("name", ["collapse", "differentiable-small"])
 def test_what_is_about_our_own_runs_is_run_small(name: str) -> None:
     assert definition.read(name).scale == "small"
@@ -209,7 +223,7 @@ def test_full_is_the_paper_s_own_setting(name: str) -> None:
     if definition.read(name).paper is None:
         return
     for row, stage, _ in stages_of(name, "full"):
-        baseline = "strategy=random" in stage.overrides
+        baseline = {"strategy=random", "strategy=grid"} & {*stage.overrides}
         assert stage.name == "evaluate" or baseline or "experiment" in groups_of(stage.overrides), row
 
 
@@ -270,3 +284,22 @@ def test_a_table_runs_at_smoke_scale(name: str, tmp_path: Path, monkeypatch: pyt
     with pytest.raises(SystemExit) as stop:
         main([name, "scale=smoke", "jobs=2"])
     assert stop.value.code == 0
+
+
+@pytest.mark.slow
+def test_darts_collapses_and_its_cure_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(configuration.__file__).parents[1]))
+    with pytest.raises(SystemExit) as stop:
+        main(["collapse", "rows=darts,darts_plus"])
+    assert stop.value.code == 0
+    with (tmp_path / "outputs/tables/collapse/small/table.csv").open(encoding="utf-8") as file:
+        rows = {row["row"]: row for row in csv.DictReader(file)}
+    skips, accuracy = (
+        {name: float(rows[name][f"{column}: here"]) for name in ("darts", "darts_plus")}
+        for column in ("skips", "test (%)")
+    )
+    assert skips["darts"] == 6
+    assert accuracy["darts"] == pytest.approx(54.3, abs=0.1)
+    assert skips["darts_plus"] <= 3
+    assert accuracy["darts_plus"] > 85

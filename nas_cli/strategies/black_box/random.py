@@ -12,7 +12,7 @@ from nas_cli.strategies.black_box.base import Candidate, Strategy
 
 
 class Random(Strategy):
-    """Draw every candidate independently and uniformly from the space.
+    """Draw every candidate independently from the space's prior, conditions included.
 
     Args:
         evaluations: how many candidates to judge.

@@ -79,8 +79,8 @@ class GradientSearch(Search):
     ) -> None:
         if not isinstance(estimator, SharedWeights):
             raise CombinationError(
-                "a gradient strategy trains shared weights, which only estimator=shared_weights has, not "
-                f"{type(estimator).__name__}"
+                "a gradient strategy trains the shared weights of a space with a supernet, e.g. space=darts with "
+                f"estimator=shared_weights; estimator {type(estimator).__name__} has none"
             )
         require(epochs >= 1, f"epochs must be at least 1, not {epochs}")
         require(0 <= warm_up < epochs, f"warm_up must be at least 0 and below epochs={epochs}, not {warm_up}")

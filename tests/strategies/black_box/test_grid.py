@@ -7,14 +7,15 @@ import itertools
 import pytest
 
 from nas_cli.errors import InputError
-from nas_cli.spaces.base import Categorical, Decision, Integer, Real, Space
+from nas_cli.spaces.base import Space
+from nas_cli.spaces.decisions import Categorical, Decision, Integer, Real, When
 from nas_cli.spaces.functions import Branin
 from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.strategies.black_box.grid import Grid
 
 
 class Mixed(Space):
-    decisions: tuple[Decision, ...] = (  # type: ignore[assignment]
+    decisions: tuple[Decision, ...] = (
         Categorical("c", ("a", "b", "c")),
         Integer("i", 1, 2),
         Real("r", 0.0, 1.0),
@@ -61,3 +62,31 @@ def test_a_large_grid_is_not_built_in_memory() -> None:
 def test_levels_range() -> None:
     with pytest.raises(InputError, match="levels must be at least 2, not 1"):
         Grid(Mixed("mixed"), levels=1)
+
+
+class Tree(Space):
+    """A rate always, a momentum with one of two solvers only."""
+
+    decisions: tuple[Decision, ...] = (
+        Categorical("solver", ("adam", "sgd")),
+        Real("momentum", 0.0, 0.9, when=When("solver", ("sgd",))),
+        Real("rate", 0.01, 1.0, log=True),
+    )
+
+
+def test_conditional_children_only_under_an_active_parent() -> None:
+    rates = (0.01, 0.1, 1.0)
+    expected: list[tuple[str, float | None, float]] = [("adam", None, rate) for rate in rates]
+    expected += [("sgd", momentum, rate) for momentum in (0.0, 0.45, 0.9) for rate in rates]
+    strategy = Grid(Tree("tree"), levels=3)
+    assert strategy.evaluations == 12
+    found = points(strategy, 100)
+    assert [point[:2] for point in found] == [point[:2] for point in expected]
+    assert [point[2] for point in found] == pytest.approx([point[2] for point in expected])
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 12])
+def test_it_goes_on_from_a_count(at: int) -> None:
+    whole, other = points(Grid(Tree("tree"), levels=3), 100), Grid(Tree("tree"), levels=3)
+    other.load_state_dict({"asked": at})
+    assert points(other, 100) == whole[at:]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from nas_cli.errors import InputError
+from nas_cli.spaces.base import Space
+from nas_cli.spaces.decisions import Categorical, Decision, Real, When
 from nas_cli.spaces.functions import Branin
 from nas_cli.spaces.nasbench201 import OPERATIONS, NasBench201
 from nas_cli.strategies.black_box.random import Random
@@ -39,3 +42,17 @@ def test_seeds_differ() -> None:
 def test_evaluations_range(evaluations: int) -> None:
     with pytest.raises(InputError, match="evaluations must be at least 1"):
         Random(SPACE, seed=0, evaluations=evaluations)
+
+
+def test_under_conditions_each_branch_is_drawn_from_its_own_prior() -> None:
+    class Tree(Space):
+        decisions: tuple[Decision, ...] = (
+            Categorical("on", (True, False), (0.25, 0.75)),
+            Real("size", 0.0, 1.0, when=When("on", (True,))),
+        )
+
+    drawn = [candidate.architecture.decisions for candidate in Random(Tree("tree"), seed=0).ask(2000, [])]
+    sizes = [size for on, size in drawn if on and isinstance(size, float)]
+    assert len(sizes) / 2000 == pytest.approx(0.25, abs=0.04)
+    assert all(size is None for on, size in drawn if not on)
+    assert np.quantile(sizes, [0.25, 0.5, 0.75]) == pytest.approx([0.25, 0.5, 0.75], abs=0.07)

@@ -1,0 +1,52 @@
+"""Numbers of a search's trials as columns of a table: the best after so many, and how many a score took."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from nas_cli.report.progress import metric
+from nas_cli.report.trace import number
+
+Trials = Sequence[Mapping[str, Any]]
+
+SCORE = "best"
+_AT = re.compile(r"(\w+)_at_(\d+)")
+_TO = re.compile(r"(evaluations|seconds)_to_(-?\d+(?:\.\d+)?)")
+
+
+def reduction(name: str) -> Callable[[Trials], float | None] | None:
+    """What a column's source stands for, by its name; None where it is no number of the trials.
+
+    ``best_at_30``: the best score of the first 30 trials; ``regret_at_30``: the metric `regret` of the trial with it.
+    ``evaluations_to_-0.5``: how many trials it took until a score was at least -0.5; ``seconds_to_-0.5``: what these
+    cost. They are None where a run has fewer trials, or never got there.
+    """
+    if found := _AT.fullmatch(name):
+        wanted, count = found[1], int(found[2])
+        return lambda trials: _best(trials, wanted, count)
+    if found := _TO.fullmatch(name):
+        kind, score = found[1], float(found[2])
+        return lambda trials: _until(trials, kind, score)
+    return None
+
+
+def _best(trials: Trials, wanted: str, count: int) -> float | None:
+    if len(trials) < count:
+        return None
+    scored = [(score, trial) for trial in trials[:count] if (score := number(trial.get("score"))) is not None]
+    if not scored:
+        return None
+    score, best = max(scored, key=lambda pair: pair[0])
+    return score if wanted == SCORE else metric(best, wanted)
+
+
+def _until(trials: Trials, kind: str, wanted: float) -> float | None:
+    seconds = 0.0
+    for count, trial in enumerate(trials, start=1):
+        seconds += number(trial.get("cost_seconds")) or 0.0
+        score = number(trial.get("score"))
+        if score is not None and score >= wanted:
+            return seconds if kind == "seconds" else float(count)
+    return None

@@ -1,0 +1,71 @@
+"""Decisions as columns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from gp_table import Made, line, mixed_space, tensor
+
+from nas_cli.spaces.base import Space
+from nas_cli.spaces.decisions import Categorical, Integer, Normal, Real, When
+from nas_cli.strategies.black_box.bo.kernels.box import Box
+
+TREE = Made(
+    Categorical("kind", ("plain", "deep", "wide")),
+    Integer("depth", 1, 3, when=When("kind", ("deep",))),
+    Real("rate", 1e-3, 1e-1, log=True, when=When("kind", ("deep", "wide"))),
+    Categorical("mode", ("u", "v"), when=When("kind", ("wide",))),
+    name="tree",
+)
+SPACES = [line(3), mixed_space(), TREE, Made(Normal("n", 0.0, 2.0), Integer("i", 1, 64, log=True), name="prior")]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: space.name)
+def test_a_row_and_back(space: Space) -> None:
+    generator = np.random.default_rng(0)
+    box = Box(space)
+    for architecture in (space.sample(generator) for _ in range(50)):
+        (row,) = box.rows([architecture])
+        assert (row >= 0).all()
+        assert (row <= box.upper).all()
+        again = box.architecture(row)
+        assert torch.allclose(box.rows([again])[0], row, atol=1e-12)
+        if box.is_real is False:
+            discrete = [k for k in range(box.columns) if k not in box.reals]
+            assert [again.decisions[k] for k in discrete] == [architecture.decisions[k] for k in discrete]
+
+
+def test_what_is_inactive() -> None:
+    box = Box(TREE)
+    rows = box.rows([TREE.decode(["plain", None, None, None]), TREE.decode(["wide", None, 1e-2, "v"])])
+    assert rows.flatten().tolist() == pytest.approx([0, 0.5, 0.5, 2, 2, 0.5, 0.5, 1])
+    assert box.upper.tolist() == [2, 1, 1, 2]
+    assert box.architecture(tensor(0, 0.1, 0.9, 1)).decisions == ("plain", None, None, None)
+    # A row may say inactive of what turns out to be active; it then has the last choice.
+    assert box.architecture(tensor(2, 0.5, 0.5, 2)).decisions == pytest.approx(("wide", None, 0.01, "v"))
+
+
+def test_whole_numbers_have_equal_shares_of_the_cube() -> None:
+    box = Box(mixed_space())
+    unit = ((torch.arange(1200, dtype=torch.float64) + 0.5) / 1200)[:, None].expand(-1, 3)
+    found = [box.architecture(row).decisions for row in box.stretched(unit)]
+    assert [[each[1] for each in found].count(i) for i in range(1, 5)] == [300] * 4
+    assert [[each[2] for each in found].count(c) for c in "abc"] == [400] * 3
+
+
+def test_snapping_passes_gradients_and_leaves_inactive_numbers() -> None:
+    box = Box(mixed_space())  # whole numbers at .125, .375, .625, .875
+    rows = torch.tensor([[0.3, 0.4, 1.0], [0.3, 0.5, 1.0]], dtype=torch.float64, requires_grad=True)
+    snapped = box.snapped(rows)
+    assert snapped[:, 1].tolist() == [0.375, 0.5]
+    (gradient,) = torch.autograd.grad(snapped.sum(), rows)
+    assert (gradient == 1).all()
+
+
+def test_blocks() -> None:
+    box = Box(mixed_space())
+    rows = tensor(0.3, 0.375, 1).unsqueeze(0)
+    assert box.expanded(rows).tolist() == [[0.3, 0.375, 0, 1, 0]]
+    assert box.owners == [0, 1, 2, 2, 2]
+    assert Box(line(2)).expanded(tensor(0.1, 0.2).unsqueeze(0)).tolist() == [[0.1, 0.2]]
