@@ -12,6 +12,7 @@ from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import InputError
 from nas_cli.spaces.decisions import Decision, active, count, finite_axes, is_active
 from nas_cli.spaces.graphs import LabelledGraph, Path, labelled_graph, paths
+from nas_cli.spaces.tokens import Token, one_each
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +58,14 @@ class Space(ABC):
             if is_made and value not in decision:
                 raise InputError(f"{decision.name}={value} is not in space {self.name}")
         return values
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """What a controller writes to make all decisions, in their order (`nas_cli.spaces.tokens`).
+
+        Raises `CombinationError` where a decision has no end of values.
+        """
+        return one_each(self.name, self.decisions)
 
     def active(self, values: Sequence[Value]) -> tuple[bool, ...]:
         """Which decisions are to be made where the others have these values; the rest are None."""
