@@ -96,7 +96,7 @@ def _start(primary: str, arguments: list[str]) -> None:
         elif primary == "evaluate":
             inherited = _space_of(_by_key(parsed.overrides))
         configuration.check_overrides(primary, [*inherited, *parsed.overrides], config_dir)
-    sys.argv = [sys.argv[0], *_first(inherited, arguments, parsed.overrides)]
+    sys.argv = [sys.argv[0], *configuration.as_composed(primary, _first(inherited, arguments, parsed.overrides))]
     _run_hydra(primary, config_dir)
 
 

@@ -19,8 +19,10 @@ from nas_cli.errors import InputError, nearest
 _COMMON = ("command", "config_dir", "seed", "checkpoint_seconds", "names", "hardware", "dataset", "space", "evaluation")
 TOP_LEVEL = {
     "search": (*_COMMON, "executor", "estimator", "strategy"),
-    "evaluate": (*_COMMON, "run", "architecture"),
+    "evaluate": (*_COMMON, "run", "architecture", "decisions"),
 }
+#: What begins a decision of the architecture that is evaluated, on the command line and in the configuration.
+_DECISION, _DECIDED = "architecture.", "decisions."
 
 
 def configs_folder() -> Path:
@@ -95,6 +97,8 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):
             continue
+        if primary == "evaluate" and key.startswith(_DECISION):
+            continue  # the space says later what there is to decide
         if key.split(".")[0] == "names":
             faults.append(f"{key}: follows from what is chosen; it cannot be set")
             continue
@@ -113,6 +117,17 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
                 faults += _check_value(override, known, [*groups, *known])
     if faults:
         raise InputError("; ".join(dict.fromkeys(faults)))
+
+
+def as_composed(primary: str, arguments: Sequence[str]) -> list[str]:
+    """A command line as Hydra takes it: ``architecture.NAME=VALUE`` is a key below a text, and so goes beside it."""
+    if primary != "evaluate":
+        return list(arguments)
+    bare = [argument.lstrip("+") for argument in arguments]
+    return [
+        f"++{_DECIDED}{key.removeprefix(_DECISION)}" if key.startswith(_DECISION) else argument
+        for key, argument in zip(bare, arguments, strict=True)
+    ]
 
 
 def _references(
@@ -146,7 +161,8 @@ def _hydra_compose(primary: str, overrides: Sequence[str], config_dir: Path | No
     GlobalHydra.instance().clear()
     try:
         with hydra.initialize_config_dir(str(configs_folder()), version_base="1.3"):
-            return hydra.compose(primary, [*search_path, *overrides], return_hydra_config=with_hydra)
+            overrides = as_composed(primary, [*search_path, *overrides])
+            return hydra.compose(primary, overrides, return_hydra_config=with_hydra)
     except (HydraException, OmegaConfBaseException, YAMLError) as error:
         raise InputError(one_line(error)) from None
     finally:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import InputError, NasError
+from nas_cli.errors import NasError
 from nas_cli.hardware import Hardware
 from nas_cli.journal import Trial
 from nas_cli.recipe import EvaluationRecipe, ResumableTraining
@@ -41,8 +41,7 @@ class Evaluation(Search):
         hardware: Hardware,
         seed: int,
     ) -> None:
-        if architecture.space != space.name:
-            raise InputError(f"the architecture is of space {architecture.space}, not of {space.name}: set space=")
+        architecture = space.adopt(architecture)
         recipe.check_parts(space, dataset)
         self.score_name = recipe.score_name
         self.recipe = recipe

@@ -6,7 +6,7 @@ import logging
 import signal
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +84,16 @@ class Search(ABC):
         """
         return False
 
+    def news(self) -> Sequence[Mapping[str, Any]]:
+        """Lines for `metrics.jsonl` that the trials told since the last call have led to, each given once.
+
+        It is asked after every trial, also after one that is replayed: a resumed run has all lines of a whole one.
+        """
+        return ()
+
+    def close(self) -> None:  # noqa: B027  (a hook, not a gap)
+        """Let go of what runs besides this process; called once, however the run ended."""
+
     @property
     @abstractmethod
     def evaluations(self) -> int:
@@ -140,6 +150,7 @@ def run(search: Search, folder: RunFolder, progress: ProgressBar, checkpoint_sec
             for trial in step.trials:
                 folder.trials.append(trial.to_json())
                 search.tell(trial)
+                _write_news(search, folder)
             if step.metrics is not None:
                 folder.metrics.append(dict(step.metrics), sync=False)
             bar.advance(search.position, step.figures)
@@ -181,7 +192,13 @@ def _restore(search: Search, folder: RunFolder) -> float:
         if not search.replay(trial):
             folder.trials.keep(number)
             break
+        _write_news(search, folder)
     return float(state["seconds"]) if state is not None else 0.0
+
+
+def _write_news(search: Search, folder: RunFolder) -> None:
+    for line in search.news():
+        folder.metrics.append(dict(line), sync=False)
 
 
 class _Stop:

@@ -11,7 +11,7 @@ from nas_cli.errors import require
 TAIL = 5  # last epochs of `Linear`, which share one step of the others
 
 
-def cosine(first: float, last: float, epoch: int, epochs: int) -> float:
+def cosine(first: float, last: float, epoch: float, epochs: int) -> float:
     """The rate of an epoch, from 0, on a half cosine from `first` towards `last`."""
     return last + (first - last) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
@@ -20,12 +20,12 @@ class Schedule(ABC):
     """The rate as a function of the epoch alone, so that a resumed training needs no state of it."""
 
     @abstractmethod
-    def rate(self, first: float, epoch: int, epochs: int) -> float:
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
         """The rate of an epoch.
 
         Args:
             first: the learning rate that the training is configured with.
-            epoch: counted from 0.
+            epoch: counted from 0; with a fraction where the rate moves with every step.
             epochs: of the whole training.
         """
 
@@ -44,7 +44,7 @@ class Cosine(Schedule):
     def __post_init__(self) -> None:
         require(self.last >= 0, f"last must be at least 0, not {self.last}")
 
-    def rate(self, first: float, epoch: int, epochs: int) -> float:
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
         return cosine(first, self.last, epoch, epochs)
 
 
@@ -62,7 +62,7 @@ class Exponential(Schedule):
     def __post_init__(self) -> None:
         require(0 < self.decay <= 1, f"decay must be in (0, 1], not {self.decay}")
 
-    def rate(self, first: float, epoch: int, epochs: int) -> float:
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
         return float(first * self.decay**epoch)
 
 
@@ -75,7 +75,7 @@ class Linear(Schedule):
         in their code for ImageNet.
     """
 
-    def rate(self, first: float, epoch: int, epochs: int) -> float:
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
         whole = epochs - TAIL
         if whole <= 0:
             return first * (epochs - epoch) / epochs
@@ -106,8 +106,51 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         require(self.epochs >= 1, f"epochs must be at least 1, not {self.epochs}")
 
-    def rate(self, first: float, epoch: int, epochs: int) -> float:
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
         after = self.then.rate(first, epoch, epochs)
         if epoch >= self.epochs:
             return after
         return (after if self.multiply else first) * (epoch + 1) / self.epochs
+
+
+@dataclass(frozen=True)
+class Staircase(Schedule):
+    """The same factor after every so many epochs.
+
+    Args:
+        decay: the factor. NASNet on ImageNet: 0.97.
+        every: epochs, also with a fraction; the steps then need a training whose pace is ``step``. NASNet: 2.4.
+    Reference: Zoph et al., Learning Transferable Architectures, CVPR 2018, arXiv:1707.07012, in its released code.
+    """
+
+    decay: float = 0.97
+    every: float = 2.4
+
+    def __post_init__(self) -> None:
+        require(0 < self.decay <= 1, f"decay must be in (0, 1], not {self.decay}")
+        require(self.every > 0, f"every must be above 0, not {self.every}")
+
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
+        return float(first * self.decay ** math.floor(epoch / self.every + 1e-9))
+
+
+@dataclass(frozen=True)
+class Halving(Schedule):
+    """The same factor whenever the epochs that are left have halved.
+
+    Args:
+        decay: the factor. FractalNet: 0.1.
+        times: how often; later halvings change nothing. FractalNet on CIFAR: 4, at 200, 300, 350 and 375 of 400 epochs.
+    Reference: Larsson, Maire, Shakhnarovich, FractalNet, ICLR 2017, arXiv:1605.07648, sec. 4.
+    """
+
+    decay: float = 0.1
+    times: int = 4
+
+    def __post_init__(self) -> None:
+        require(0 < self.decay <= 1, f"decay must be in (0, 1], not {self.decay}")
+        require(self.times >= 0, f"times must be at least 0, not {self.times}")
+
+    def rate(self, first: float, epoch: float, epochs: int) -> float:
+        halvings = sum(epochs - epoch <= epochs / 2**k + 1e-9 for k in range(1, self.times + 1))
+        return float(first * self.decay**halvings)

@@ -21,7 +21,7 @@ from nas_cli.errors import CombinationError, InputError, Interrupted, nearest, r
 from nas_cli.estimators.base import Estimator
 from nas_cli.estimators.shared_weights import SharedWeights
 from nas_cli.evaluation import Evaluation
-from nas_cli.executors import Executor
+from nas_cli.executors.base import Executor
 from nas_cli.hardware import Hardware
 from nas_cli.journal import RunFolder
 from nas_cli.progress import ProgressBar, logging_to
@@ -33,6 +33,7 @@ from nas_cli.runner import Search
 from nas_cli.runner import run as run_search
 from nas_cli.spaces.base import NetworkSpace, Space
 from nas_cli.spaces.language import LanguageSpace
+from nas_cli.spaces.named import decided
 from nas_cli.strategies.black_box.base import Strategy
 from nas_cli.strategies.black_box.search import BlackBoxSearch
 
@@ -144,6 +145,8 @@ def _run(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
     except (Interrupted, KeyboardInterrupt) as stop:
         reason = str(stop) or "interrupted"
         raise Interrupted(f"{reason}; go on with: {command} resume={folder.path}") from None
+    finally:
+        parts.search.close()
 
 
 def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
@@ -249,6 +252,8 @@ class _Parts:
         config = self.config
         if not self._searches:
             architecture = find_architecture(config)
+            if given := config.get("decisions"):  # runs of earlier versions have none
+                architecture = decided(self.space, architecture, given)
             recipe = build(config["evaluation"], "evaluation", ROLES["evaluation"])
             return Evaluation(recipe, architecture, **self.given)
         estimator: Any = build(config["estimator"], "estimator", ROLES["estimator"], **self.given)

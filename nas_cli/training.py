@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+import typing
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_cli.architecture import Architecture
+from nas_cli.build import accepts, describe
 from nas_cli.cost import count
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
-from nas_cli.errors import CombinationError, DivergedError, require
+from nas_cli.errors import CombinationError, DivergedError, nearest, require
 from nas_cli.hardware import Hardware
-from nas_cli.networks.cell_network import CellNetwork
+from nas_cli.networks.auxiliary_head import AuxiliaryNetwork
 from nas_cli.networks.drop_path import DropPath, set_drop_path
 from nas_cli.networks.stems import StemName
+from nas_cli.optimizers import SGD, WeightOptimizer
 from nas_cli.recipe import EvaluationRecipe, ResumableTraining
 from nas_cli.schedules import COSINE, Schedule
 from nas_cli.seeding import derive, seeded
@@ -83,17 +87,21 @@ class Recipe(EvaluationRecipe):
     Args:
         epochs: passes over the training images; 0 only builds and counts.
         batch_size: images a step, at least 2: batch normalisation of 1x1 maps needs two values.
-        learning_rate: of SGD.
+        learning_rate: in the beginning.
         schedule: how the rate goes on from there.
-        momentum, weight_decay: of SGD.
+        pace: whether rate and drop-path move with every epoch, as in DARTS, or with every step, as in NASNet.
+        optimizer: what steps along the gradient, with `momentum` and `weight_decay`.
         gradient_clip: bound of the gradient's norm.
-        drop_path: probability in the last epoch; it grows linearly from 0.
+        drop_path: probability at the end; it grows linearly from 0.
         auxiliary_weight: of the auxiliary head's loss; 0: no head.
         cutout: side of the square that is blanked; 0: none; None: the data set's own.
         label_smoothing: of the cross entropy.
+        weight_average: decay of the moving average of weights and running statistics, which is tested in place of the
+            last ones; of n steps at most (1 + n) / (10 + n), that the beginning is forgotten. 0: the last ones.
         channels, cells: size of the network; None: the space's own.
         stem: its first layers, ``imagenet`` for large images; None: the space's own.
         auxiliary_norm: whether the head's second convolution is normalised. DARTS: not on ImageNet.
+        network: what else the space's networks are asked for, by name; None: nothing.
     Reference: Liu, Simonyan, Yang, DARTS, ICLR 2019, arXiv:1806.09055, app. A.1 (the values in ``evaluation/cifar10``).
     """
 
@@ -103,6 +111,8 @@ class Recipe(EvaluationRecipe):
     batch_size: int = 32
     learning_rate: float = 0.05
     schedule: Schedule = COSINE
+    pace: Literal["epoch", "step"] = "epoch"
+    optimizer: WeightOptimizer = SGD
     momentum: float = 0.9
     weight_decay: float = 3e-4
     gradient_clip: float = 5.0
@@ -110,10 +120,12 @@ class Recipe(EvaluationRecipe):
     auxiliary_weight: float = 0.0
     cutout: int | None = None
     label_smoothing: float = 0.0
+    weight_average: float = 0.0
     channels: int | None = None
     cells: int | None = None
     stem: StemName | None = None
     auxiliary_norm: bool = True
+    network: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("epochs", "weight_decay", "auxiliary_weight"):
@@ -125,8 +137,10 @@ class Recipe(EvaluationRecipe):
             require(value is None or value >= 1, f"{name} must be at least 1 or null, not {value}")
         for name in ("learning_rate", "gradient_clip"):
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("momentum", "drop_path", "label_smoothing"):
+        for name in ("momentum", "drop_path", "label_smoothing", "weight_average"):
             require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), not {getattr(self, name)}")
+        # Made only to see whether it can be: it knows what goes together.
+        self.optimizer([nn.Parameter(torch.zeros(1))], self.learning_rate, self.momentum, self.weight_decay)
 
     @property
     def _network_options(self) -> dict[str, Any]:
@@ -138,11 +152,12 @@ class Recipe(EvaluationRecipe):
             "auxiliary": self.auxiliary_weight > 0 or None,
             "auxiliary_norm": None if self.auxiliary_norm else False,
         }
-        return {name: value for name, value in wanted.items() if value is not None}
+        return {**{name: value for name, value in wanted.items() if value is not None}, **(self.network or {})}
 
     def check(self, space: NetworkSpace, where: str = "") -> None:
         """Raise `CombinationError` where networks of a space lack an option; `where` stands before its name."""
         known = inspect.signature(space.build).parameters
+        self._check_network(space, where)
         if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()):
             return
         for name, value in self._network_options.items():
@@ -157,6 +172,22 @@ class Recipe(EvaluationRecipe):
                 f"{where}{name}={value}: networks of space {space.name} have no {name} to set; "
                 f"set it to {'true' if name == 'auxiliary_norm' else 'null'}"
             )
+
+    def _check_network(self, space: NetworkSpace, where: str) -> None:
+        """Hold `network` against what a space's networks can be asked for: keyword, and plain type."""
+        every = inspect.signature(space.build).parameters.values()
+        if not self.network or any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in every):
+            return
+        known = [parameter.name for parameter in every if parameter.default is not inspect.Parameter.empty]
+        hints = typing.get_type_hints(space.build)
+        for name, value in self.network.items():
+            if name not in known:
+                raise CombinationError(
+                    f"{where}network.{name}={value}: networks of space {space.name} have no {name} to set"
+                    f"{nearest(name, known)}"
+                )
+            if not accepts(hints[name], value):
+                raise CombinationError(f"{where}network.{name}={value}: must be {describe(hints[name])}")
 
     def check_paths(self, network: nn.Module, space: NetworkSpace) -> None:
         """Raise `CombinationError` where paths are to be dropped and a network has none."""
@@ -244,12 +275,11 @@ class Training(ResumableTraining):
             network = recipe.build(architecture, space, dataset)
         recipe.check_paths(network, space)
         self.network = hardware.place(network)
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
+        self._parts = space.parts(self.network)
+        self.optimizer = recipe.optimizer(
+            self.network.parameters(), recipe.learning_rate, recipe.momentum, recipe.weight_decay
         )
+        self._average = {name: value.clone() for name, value in self._moving()} if recipe.weight_average else {}
         augmentation = recipe.augmentation(dataset)
         self.loader = Loader(source, recipe.batch_size, derive(seed, "batches"), hardware.device, augmentation)
         self.step_count = 0
@@ -266,10 +296,11 @@ class Training(ResumableTraining):
         """
         recipe = self.recipe
         epoch = self.step_count // len(self.loader)
-        rate = recipe.schedule.rate(recipe.learning_rate, epoch, recipe.epochs)
+        now = epoch if recipe.pace == "epoch" else self.step_count / len(self.loader)
+        rate = recipe.schedule.rate(recipe.learning_rate, now, recipe.epochs)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        set_drop_path(self.network, recipe.drop_path * epoch / recipe.epochs)
+        set_drop_path(self.network, recipe.drop_path * now / recipe.epochs)
         self.network.train()
         images, labels = self.loader.next()
         with seeded(self.seed, "step", self.step_count):
@@ -280,6 +311,7 @@ class Training(ResumableTraining):
         descend(self.network, self.optimizer, recipe.gradient_clip, f"the gradient's norm in epoch {epoch}")
         self._tally += Tally.of(loss, logits, labels)
         self.step_count += 1
+        self._move_average()
         if self.step_count % len(self.loader):
             return None
         metrics = {"epoch": epoch, "step": self.step_count, "learning_rate": rate, **self._tally.metrics("train")}
@@ -296,7 +328,7 @@ class Training(ResumableTraining):
         smoothing, weight = self.recipe.label_smoothing, self.recipe.auxiliary_weight
         auxiliary = None
         with self.hardware.autocast():
-            if weight and isinstance(self.network, CellNetwork):
+            if weight and isinstance(self.network, AuxiliaryNetwork):
                 logits, auxiliary = self.network(images, auxiliary=True)
             else:
                 logits = self.network(images)
@@ -305,18 +337,49 @@ class Training(ResumableTraining):
             loss = loss + weight * F.cross_entropy(auxiliary.float(), labels, label_smoothing=smoothing)
         return loss, logits
 
+    def _moving(self) -> list[tuple[str, Tensor]]:
+        """Weights and running statistics by name; what counts batches is none of them."""
+        return [(name, value) for name, value in self.network.state_dict().items() if value.is_floating_point()]
+
+    @torch.no_grad()
+    def _move_average(self) -> None:
+        decay = min(self.recipe.weight_average, (1 + self.step_count) / (10 + self.step_count))
+        if self._average:
+            for name, value in self._moving():
+                self._average[name].lerp_(value, 1 - decay)
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The network with averaged weights, where they are averaged; afterwards its own are back."""
+        if not self._average:
+            yield
+            return
+        own = {name: value.clone() for name, value in self._moving()}
+        self.network.load_state_dict(self._average, strict=False)
+        try:
+            yield
+        finally:
+            self.network.load_state_dict(own, strict=False)
+
     def test(self, source: Source) -> Tally:
-        """Loss and accuracy on other images."""
-        return test(self.network, source, self.recipe.batch_size, self.hardware)
+        """Loss and accuracy on other images; of the averaged weights where they are averaged."""
+        with self._averaged():
+            return test(self.network, source, self.recipe.batch_size, self.hardware)
 
     def tested(self) -> dict[str, float]:
-        metrics = self.test(self.dataset.test()).metrics("test")
+        source = self.dataset.test()
+        metrics = self.test(source).metrics("test")
+        with self._averaged():
+            for name, part in self._parts.items():
+                tally = test(part, source, self.recipe.batch_size, self.hardware)
+                metrics[f"test_accuracy_{name}"] = tally.metrics("test")["test_accuracy"]
         return {**metrics, "test_error": 1 - metrics["test_accuracy"]}
 
     def state_dict(self) -> dict[str, Any]:
-        """Weights, optimiser, position and the sums of the epoch under way."""
+        """Weights, their average, optimiser, position and the sums of the epoch under way."""
         return {
             "network": self.network.state_dict(),
+            "average": self._average,
             "optimizer": self.optimizer.state_dict(),
             "loader": self.loader.state_dict(),
             "step": self.step_count,
@@ -326,6 +389,7 @@ class Training(ResumableTraining):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state."""
         self.network.load_state_dict(state["network"])
+        self._average = {name: state["average"][name].to(value.device) for name, value in self._average.items()}
         self.optimizer.load_state_dict(state["optimizer"])
         self.loader.load_state_dict(state["loader"])
         self.step_count = state["step"]

@@ -5,18 +5,23 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nas_cli import config as configuration
 from nas_cli import published
+from nas_cli.build import build
 from nas_cli.cost import Cost, count
+from nas_cli.data.base import Dataset
 from nas_cli.errors import InputError
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.few_shot import FewShotNetwork
 from nas_cli.networks.genotype import Genotype
+from nas_cli.spaces.nasnet import NasNetSpace
+from nas_cli.training import Recipe
 
 IMAGE = (3, 32, 32)
 
 # parameters, with auxiliary head, multiply-adds, parameters for 100 classes: C = 36, 20 cells, CIFAR.
 SHEET = {
-    "nasnet_a": (3_830_950, 4_288_944, 603_452_448, 3_895_840),
+    "nasnet_a_darts": (3_830_950, 4_288_944, 603_452_448, 3_895_840),
     "amoebanet_a": (3_145_078, 3_603_072, 488_931_552, 3_184_048),
     "darts_v1": (3_169_414, 3_645_840, 500_987_520, 3_221_344),
     "darts_v2": (3_349_342, 3_825_768, 528_359_040, 3_401_272),
@@ -144,3 +149,35 @@ def test_unknown_name_is_refused_with_the_known_ones(name: str) -> None:
 def test_misspelt_name_gets_a_hint() -> None:
     with pytest.raises(InputError, match=r"did you mean pc_darts_cifar\?"):
         published.record("pc_dart_cifar")
+
+
+def test_nasnet_a_is_nasnets_own_network() -> None:
+    """6 @ 768 (reinforcement-learning sheet, section 2)."""
+    record, space = published.record("nasnet_a"), NasNetSpace("nasnet", ["identity"])
+    counts = record["counts"]
+    size = {name: counts[name] for name in ("channels", "cells", "classes")}
+    measured = count(lambda: space.build(published.load("nasnet_a"), IMAGE, **size, auxiliary=True), IMAGE)
+    assert record["space"] == "nasnet"
+    assert size == {"channels": 32, "cells": 6, "classes": 10}
+    assert measured == Cost(counts["params"], counts["params_with_auxiliary"], counts["macs"])
+    assert measured == Cost(3_346_538, 3_346_538 + 1_631_498, 544_333_312)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "dataset", "params", "macs"),
+    [
+        ("nasnet_cifar10", "cifar10", 3_346_538, 544_333_312),
+        ("nasnet_mobile", "imagenet", 5_289_978, 563_638_816),
+        ("nasnet_large", "imagenet", 88_753_150, 23_783_414_658),
+    ],
+)
+def test_evaluations_of_nasnet_ask_for_its_papers_networks(
+    evaluation: str, dataset: str, params: int, macs: int
+) -> None:
+    config = configuration.compose("evaluate", ["space=nasnet", f"evaluation={evaluation}"])
+    assert config["names"]["dataset"] == dataset  # whatever the space would train on
+    data = build(config["dataset"], "dataset", Dataset, name=dataset)
+    recipe = build(config["evaluation"], "evaluation", Recipe)
+    space = build(config["space"], "space", NasNetSpace, name="nasnet")
+    counts = recipe.counts(published.load("nasnet_a"), space, data)
+    assert (counts["params"], counts["macs"]) == (params, macs)

@@ -18,7 +18,7 @@ SPACE, DATASET = DartsSpace("darts", ["skip_connect"]), ImageNet("imagenet")
 
 # parameters, with auxiliary head, multiply-adds: C = 48, 14 cells, 224x224, 1,000 classes.
 SHEET = {
-    "nasnet_a": (5_564_320, 6_800_520, 604_031_616),
+    "nasnet_a_darts": (5_564_320, 6_800_520, 604_031_616),
     "amoebanet_a": (4_627_360, 5_863_560, 526_746_624),
     "darts_v1": (4_510_432, 5_771_208, 505_864_704),
     "darts_v2": (4_718_752, 5_979_528, 529_911_552),

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from nas_cli.errors import InputError
-from nas_cli.schedules import Cosine, Exponential, Linear, Schedule, WarmUp
+from nas_cli.schedules import Cosine, Exponential, Halving, Linear, Schedule, Staircase, WarmUp
 
 PC_DARTS = WarmUp(Linear(), epochs=5)
 PDARTS = WarmUp(Linear(), epochs=5, multiply=True)
@@ -68,7 +68,30 @@ def test_a_cosine_can_warm_up_too() -> None:
     assert schedule.rate(0.5, 5, 50) == Cosine().rate(0.5, 5, 50)
 
 
-@pytest.mark.parametrize("schedule", [Cosine(), Exponential(), Linear(), PC_DARTS, PDARTS])
+def test_a_staircase_falls_between_its_steps_alone() -> None:
+    """NASNet on ImageNet: the factor 0.97 after every 2.4 epochs, to the step of the training."""
+    rate = [Staircase().rate(2.0, step / 10, 250) for step in range(61)]
+    assert rate[:24] == [2.0] * 24
+    assert rate[24:48] == pytest.approx([2.0 * 0.97] * 24)
+    assert rate[48:] == pytest.approx([2.0 * 0.97**2] * 13)
+    with pytest.raises(InputError, match=r"^every must be above 0, not 0$"):
+        Staircase(every=0)
+
+
+def test_fractalnet_s_rate_falls_whenever_the_epochs_that_are_left_have_halved() -> None:
+    rates = [Halving().rate(0.02, epoch, 400) for epoch in range(400)]
+    falls = [epoch for epoch in range(1, 400) if rates[epoch] != rates[epoch - 1]]
+    assert falls == [200, 300, 350, 375]
+    assert [rates[epoch] for epoch in (0, *falls)] == pytest.approx([0.02, 2e-3, 2e-4, 2e-5, 2e-6])
+    assert rates[-1] == rates[375]
+    assert [Halving().rate(1.0, epoch, 20) for epoch in (9, 10, 15, 18, 19)] == pytest.approx([1, 0.1, 1e-2, 1e-3, 1e-4])
+    assert Halving(times=1).rate(1.0, 399, 400) == 0.1
+    assert Halving(decay=0.5).rate(1.0, 17.5, 20) == 0.125  # also between epochs
+    with pytest.raises(InputError, match=r"^times must be at least 0, not -1$"):
+        Halving(times=-1)
+
+
+@pytest.mark.parametrize("schedule", [Cosine(), Exponential(), Linear(), Staircase(), Halving(), PC_DARTS, PDARTS])
 @pytest.mark.parametrize("epochs", [1, 2, 6, 250])
 def test_rates_are_positive_and_never_above_the_first(schedule: Schedule, epochs: int) -> None:
     rates = [schedule.rate(0.5, epoch, epochs) for epoch in range(epochs)]

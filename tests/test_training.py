@@ -19,9 +19,11 @@ from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.hardware import Hardware
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.drop_path import DropPath
-from nas_cli.schedules import Exponential
+from nas_cli.optimizers import RmsProp, Sgd
+from nas_cli.schedules import Exponential, Staircase
 from nas_cli.seeding import seeded
 from nas_cli.spaces.nasbench201 import NasBench201
+from nas_cli.spaces.nasnet import NasNetSpace
 from nas_cli.training import Recipe, Tally, Training, check_finite
 from nas_cli.training import test as evaluate
 
@@ -436,3 +438,92 @@ def test_bfloat16_trains_with_weights_in_float32() -> None:
     made.step()
     assert {p.dtype for p in made.network.parameters()} == {torch.float32}
     assert math.isfinite(made._tally.loss)
+
+
+def test_a_pace_of_steps_moves_rate_and_drop_path_with_every_step() -> None:
+    made = training(dataclasses.replace(RECIPE, pace="step"))
+    rates, paths = [], []
+    while not made.done:
+        made.step()
+        rates.append(made.optimizer.param_groups[0]["lr"])
+        paths.append({module.probability for module in made.network.modules() if isinstance(module, DropPath)})
+    assert rates == pytest.approx([0.05 * (1 + math.cos(math.pi * k / 9)) / 2 for k in range(9)])
+    assert [path.pop() for path in paths] == pytest.approx([0.3 * k / 9 for k in range(9)])
+
+
+FULL = dataclasses.replace(
+    RECIPE, optimizer=RmsProp(), learning_rate=0.5, schedule=Staircase(0.5, 0.4), pace="step", weight_average=0.9
+)
+
+
+@pytest.mark.parametrize("at", [0, 1, 5, 9])
+def test_with_all_of_nasnets_options_it_is_resumed_bit_for_bit(at: int) -> None:
+    whole, first = training(FULL), training(FULL)
+    lines = [whole.step() for _ in range(9)]
+    head = [first.step() for _ in range(at)]
+    second = training(FULL)
+    second.load_state_dict(saved(first))
+    assert head + [second.step() for _ in range(9 - at)] == lines
+    assert same(saved(second), saved(whole))
+    assert second.test(DATASET.test()) == whole.test(DATASET.test())
+
+
+def test_averaged_weights_are_the_formula_and_are_tested() -> None:
+    made, plain = training(FULL), training(dataclasses.replace(FULL, weight_average=0.0))
+    expected = {name: value.clone() for name, value in made._moving()}
+    for step in range(1, 10):
+        made.step()
+        plain.step()
+        decay = min(0.9, (1 + step) / (10 + step))
+        for name, value in made._moving():
+            expected[name] = decay * expected[name] + (1 - decay) * value
+    assert same(saved(made)["network"], saved(plain)["network"])  # the training itself does not notice
+    assert set(made._average) == set(expected)
+    assert any(name.endswith("running_var") for name in expected)
+    for name, value in expected.items():
+        assert torch.allclose(made._average[name], value, atol=1e-6)
+    tested, last = made.test(DATASET.test()), plain.test(DATASET.test())
+    assert tested != last
+    assert same(saved(made)["network"], saved(plain)["network"])  # its own weights are back
+    plain.network.load_state_dict(made._average, strict=False)
+    assert plain.test(DATASET.test()) == tested
+
+
+def test_rmsprop_steps_by_the_root_of_the_mean_square() -> None:
+    weight = nn.Parameter(torch.tensor([3.0]))
+    optimizer = RmsProp(decay=0.9, epsilon=1.0)([weight], 0.5, 0.0, 0.1)
+    weight.grad = torch.tensor([2.0])
+    optimizer.step()
+    slope = 2 + 0.1 * 3.0
+    assert weight.item() == pytest.approx(3 - 0.5 * slope / (math.sqrt(0.1 * slope**2) + 1.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"optimizer": Sgd(nesterov=True), "momentum": 0.0}, "nesterov: needs a momentum above 0, not 0.0"),
+        ({"weight_average": 1.0}, r"weight_average must be in \[0, 1\)"),
+    ],
+)
+def test_options_of_steps_that_do_not_go_together(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Recipe(**options)
+
+
+def test_other_options_of_a_spaces_networks() -> None:
+    cells = NasNetSpace("nasnet", ["identity", "conv_1x1"], blocks=1)
+    cell, dataset = cells.decode((0, 1, "identity", "conv_1x1", "add") * 2), MadeUp()
+    network = Recipe(network={"dropout": 0.25}).build(cell, cells, dataset)
+    assert [layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)] == [0.25]
+    for options, message in (
+        (
+            {"drop_out": 0.5},
+            r"^evaluation\.network\.drop_out=0\.5: networks .* have no drop_out .*did you mean dropout\?",
+        ),
+        ({"dropout": "half"}, r"network\.dropout=half: must be a number"),
+        ({"classes": 3}, r"network\.classes=3: networks of space nasnet have no classes to set"),
+    ):
+        with pytest.raises(CombinationError, match=message):
+            Recipe(network=options).check(cells, "evaluation.")
+    with pytest.raises(CombinationError, match=r"networks of space nasbench201 have no dropout to set"):
+        Recipe(network={"dropout": 0.5}).check(NasBench201("nasbench201", channels=2, cells=3))

@@ -30,6 +30,9 @@ class Estimator(ABC):
     #: What the score is called in `result.json`, e.g. ``valid_accuracy``.
     score_name: str = "score"
 
+    def prepare(self) -> None:  # noqa: B027  (a hook, not a gap)
+        """Set a process up that measures for others; called once in each worker of an executor."""
+
     @abstractmethod
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         """Judge an architecture.

@@ -15,6 +15,7 @@ from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.hardware import Hardware
 from nas_cli.seeding import derive
 from nas_cli.spaces.base import NetworkSpace, Space
+from nas_cli.spaces.language import LanguageSpace
 from nas_cli.spaces.learning import Learner
 from nas_cli.training import Recipe, Training
 
@@ -26,6 +27,8 @@ class Train(Estimator):
         recipe: how image networks are trained. A budget, in epochs, replaces its `epochs`. A space of
             hyper-parameters (`mlp`, `dbn` …) says itself how what it tunes is trained; this is not for it.
         split: share of the training images to train on.
+        best_of_last: the score is the best accuracy of so many epochs at the end, each judged for it. Zoph and Le: 5.
+            Not for a space of hyper-parameters either.
     """
 
     def __init__(
@@ -36,9 +39,11 @@ class Train(Estimator):
         seed: int,
         recipe: Recipe,
         split: float = 0.5,
+        best_of_last: int = 1,
     ) -> None:
         require(0 < split < 1, f"split must be between 0 and 1, not {split}")
-        self.learner = _learner(space, recipe)
+        require(best_of_last >= 1, f"best_of_last must be at least 1, not {best_of_last}")
+        self.learner = _learner(space, recipe, best_of_last)
         self.learner.check(dataset)
         self.score_name = self.learner.score_name
         self.dataset = dataset
@@ -46,6 +51,9 @@ class Train(Estimator):
         self.seed = seed
         self.split = split
         self._data: Any = None
+
+    def prepare(self) -> None:
+        self.hardware.prepare()
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         if self._data is None:
@@ -57,12 +65,16 @@ class Train(Estimator):
         return Measurement(metrics[self.score_name], metrics, time.monotonic() - began)
 
 
-def _learner(space: Space, recipe: Recipe) -> Learner:
+def _learner(space: Space, recipe: Recipe, best_of_last: int) -> Learner:
     """Who trains the architectures of a space: the space itself, or the recipe."""
     if isinstance(space, Learner):
         return space
     if isinstance(space, NetworkSpace):
-        return _Networks(space, recipe)
+        return _Networks(space, recipe, best_of_last)
+    if isinstance(space, LanguageSpace):
+        raise CombinationError(
+            f"space={space.name} with estimator=train: makes language models; take estimator=train_language"
+        )
     raise CombinationError(
         f"space={space.name} with estimator=train: makes no networks; a function has estimator=function"
     )
@@ -71,11 +83,12 @@ def _learner(space: Space, recipe: Recipe) -> Learner:
 class _Networks(Learner):
     """Trains the image networks of a space by a recipe; the test images are never read."""
 
-    def __init__(self, space: NetworkSpace, recipe: Recipe) -> None:
+    def __init__(self, space: NetworkSpace, recipe: Recipe, best_of_last: int) -> None:
         require(recipe.epochs >= 1, f"recipe.epochs must be at least 1, not {recipe.epochs}")
         recipe.check(space, "estimator.recipe.")
         self.space = space
         self.recipe = recipe
+        self.best_of_last = best_of_last
 
     def check(self, dataset: Dataset | TextDataset) -> None:
         if not isinstance(dataset, Dataset):
@@ -95,7 +108,11 @@ class _Networks(Learner):
         dataset, train, held_out, hardware = data
         recipe = self.recipe if budget is None else dataclasses.replace(self.recipe, epochs=round(budget))
         training = Training(recipe, architecture, self.space, dataset, train, hardware, seed)
-        metrics: dict[str, float] = {}
+        best: dict[str, float] = {}
         while not training.done:
-            metrics = training.step() or metrics
-        return {"train_accuracy": metrics["train_accuracy"], **training.test(held_out).metrics("valid")}
+            metrics = training.step()
+            if metrics is not None and metrics["epoch"] >= recipe.epochs - self.best_of_last:
+                judged = training.test(held_out).metrics("valid")
+                if not best or judged["valid_accuracy"] > best["valid_accuracy"]:
+                    best = {"train_accuracy": metrics["train_accuracy"], **judged}
+        return best

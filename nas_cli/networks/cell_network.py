@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_cli.errors import InputError
-from nas_cli.networks.auxiliary_head import AuxiliaryHead
+from nas_cli.networks.auxiliary_head import AuxiliaryHead, AuxiliaryNetwork
 from nas_cli.networks.drop_path import DropPath
 from nas_cli.networks.genotype import INPUTS, Cell, Genotype, Layers, reductions
 from nas_cli.networks.operations import FactorizedReduce, ReLUConvBN, check_sides, make_operation
@@ -64,7 +64,7 @@ class NetworkCell(nn.Module):
         return torch.zeros_like(state[:, :, :: self.stride, :: self.stride])
 
 
-class CellNetwork(nn.Module):
+class CellNetwork(AuxiliaryNetwork):
     """An image classifier of stacked cells.
 
     Args:
@@ -102,7 +102,6 @@ class CellNetwork(nn.Module):
         kind, reduced = STEMS[stem], reductions(cells)
         check_sides(input_shape, kind.halvings + len(reduced))
         self.auxiliary_cell = 2 * cells // 3
-        self.auxiliary_head: AuxiliaryHead | None = None
         width = kind.multiplier * channels
         self.stem = kind(input_shape[0], width)
         widths, side, reduce_first = (width, width), min(input_shape[1:]) // 2**kind.halvings, kind.reduces
@@ -119,16 +118,7 @@ class CellNetwork(nn.Module):
                 self.auxiliary_head = AuxiliaryHead(widths[1], side, classes, auxiliary_norm)
         self.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(widths[1], classes))
 
-    def forward(self, x: Tensor, auxiliary: bool = False) -> Tensor | tuple[Tensor, Tensor | None]:
-        """The logits, in both modes; the auxiliary head is run only where it is asked for."""
-        # One entrance for both uses: a compiled module is compiled where it is called, not in its other methods.
-        last, inner = self._features(x)
-        logits: Tensor = self.classifier(last)
-        if not auxiliary:
-            return logits
-        return logits, None if self.auxiliary_head is None else self.auxiliary_head(inner)
-
-    def _features(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The outputs of the last cell and of the cell that carries the auxiliary head."""
         first, second = self.stem(x)
         inner = second

@@ -30,12 +30,18 @@ def drop_path(x: Tensor, probability: float) -> Tensor:
 
 
 class DropPath(nn.Module):
-    """`drop_path` in training mode, the identity in evaluation mode; `probability` may be set at any time."""
+    """`drop_path` in training mode, the identity in evaluation mode; `probability` may be set at any time.
+
+    Args:
+        probability: of dropping a sample, in [0, 1).
+        share: of the network's probability that `set_drop_path` gives to it; NASNet's cells: (k + 1) / K, by depth.
+    """
 
     keep: Tensor
 
-    def __init__(self, probability: float = 0.0) -> None:
+    def __init__(self, probability: float = 0.0, share: float = 1.0) -> None:
         super().__init__()
+        self.share = share
         # A tensor, because a compiled network would be compiled anew for each value of a plain number; the
         # probability of the papers changes every epoch.
         self.register_buffer("keep", torch.ones(()), persistent=False)
@@ -58,11 +64,11 @@ class DropPath(nn.Module):
 
 
 def set_drop_path(network: nn.Module, probability: float) -> None:
-    """Set the probability, in [0, 1), of every `DropPath` in a network."""
+    """Set the probability, in [0, 1), of every `DropPath` in a network: its share of this one."""
     _check(probability)
     for module in network.modules():
         if isinstance(module, DropPath):
-            module.probability = probability
+            module.probability = probability * module.share
 
 
 def _check(probability: float) -> None:

@@ -143,6 +143,13 @@ def from_architecture(architecture: Architecture) -> Genotype | Layers:
     return Layers(tuple(map(Cell.parse, texts)))
 
 
+def is_cell(text: str) -> bool:
+    """Whether a text ends as that of a cell of nodes, and begins as one."""
+    body, _, tail = text.partition(";")
+    first = body.partition("|")[0].partition("+")[0].strip()
+    return bool(_CONCAT.fullmatch(tail.strip())) and bool(_PAIR.fullmatch(first) or first == EMPTY_NODE)
+
+
 def reductions(cells: int) -> set[int]:
     """Indices of the reduction cells: a third and two thirds of the way; in a short stack both can be one."""
     return {cells // 3, 2 * cells // 3}

@@ -8,7 +8,7 @@ arXiv:1909.09656, sec. 3 (space S4); `nor_conv_*` from Dong and Yang, NAS-Bench-
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 import torch.nn.functional as F
@@ -45,6 +45,7 @@ class FactorizedReduce(nn.Module):
     Args:
         inputs, outputs: channels; `outputs` must be even, as each convolution makes half of them.
         affine: whether the normalisation learns scale and shift.
+        relu: whether a ReLU stands before them.
     Shape:
         x: (batch, inputs, height, width); an odd side is made even by zeros at its end
         returns: (batch, outputs, ⌈height / 2⌉, ⌈width / 2⌉)
@@ -52,10 +53,11 @@ class FactorizedReduce(nn.Module):
         InputError: for odd `outputs`.
     """
 
-    def __init__(self, inputs: int, outputs: int, affine: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, affine: bool = True, relu: bool = True) -> None:
         super().__init__()
         if outputs % 2:
             raise InputError(f"a factorized reduction makes an even number of channels, not {outputs}")
+        self.relu = relu
         # Strided by slicing: the backward pass of a 1x1 convolution of stride 2 writes past its memory on a CPU in the
         # channels_last layout where there are fewer than 8 input channels (torch 2.14).
         self.first = nn.Conv2d(inputs, outputs // 2, 1, bias=False)
@@ -66,7 +68,8 @@ class FactorizedReduce(nn.Module):
         height, width = x.shape[2:]
         if height % 2 or width % 2:
             x = F.pad(x, (0, width % 2, 0, height % 2))
-        x = torch.relu(x)
+        if self.relu:
+            x = torch.relu(x)
         normed: Tensor = self.norm(torch.cat([self.first(x[:, :, ::2, ::2]), self.second(x[:, :, 1::2, 1::2])], dim=1))
         return normed
 
@@ -168,13 +171,26 @@ def make_operation(name: str, channels: int, stride: int, affine: bool) -> nn.Mo
     """
     if name in OPERATIONS:
         return OPERATIONS[name](channels, stride, affine)
+    return own_operation(name, OPERATIONS, "(channels, stride, affine)")(channels, stride, affine)
+
+
+def own_operation(name: str, known: Collection[str], arguments: str) -> type[nn.Module]:
+    """The class of a user's own operation.
+
+    Args:
+        name: its dotted path.
+        known: the names of ours, for the message.
+        arguments: what it is called with, for the message.
+    Raises:
+        InputError: for a name without a dot, or one that makes no module.
+    """
     if "." not in name:
-        raise InputError(f"operation {name!r} is not one of {', '.join(OPERATIONS)}{nearest(name, OPERATIONS)}")
+        raise InputError(f"operation {name!r} is not one of {', '.join(known)}{nearest(name, known)}")
     operation = resolve(name)
     # Names also come from files, so nothing but a module is ever called.
     if not (inspect.isclass(operation) and issubclass(operation, nn.Module)):
-        raise InputError(f"operation {name!r} must be a torch.nn.Module made from (channels, stride, affine)")
-    return operation(channels, stride, affine)
+        raise InputError(f"operation {name!r} must be a torch.nn.Module made from {arguments}")
+    return operation
 
 
 def search_operation(name: str, channels: int, stride: int) -> nn.Module:

@@ -1,4 +1,4 @@
-"""The recurrent cell of DARTS, and the language model round it.
+"""The recurrent cell of DARTS, and the language model round it or another.
 
 Reference: Liu, Simonyan, Yang, DARTS: Differentiable Architecture Search, ICLR 2019, arXiv:1806.09055, sec. 2.1, 3.2
 and app. A.1.2; the regularisation is that of Merity, Keskar, Socher, Regularizing and Optimizing LSTM Language Models,
@@ -7,6 +7,7 @@ ICLR 2018, arXiv:1708.02182, sec. 4.
 
 from __future__ import annotations
 
+from abc import ABC
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import NamedTuple
@@ -96,8 +97,33 @@ class RecurrentNodes(nn.Module):
         return torch.stack([states[number] for number in self.mean]).mean(dim=0)
 
 
-class RecurrentLayer(nn.Module):
-    """A recurrent cell unrolled over a window.
+class UnrolledLayer(nn.Module, ABC):
+    """A recurrent cell unrolled over a window, and what it carries from one window to the next.
+
+    `forward` takes the input, (steps, batch, size), the state before it, and what else a cell needs; it returns the
+    states behind every step, stacked. Only the layer knows what a state consists of.
+    """
+
+    dropouts: Dropouts
+
+    def start(self, x: Tensor) -> Tensor:
+        """The state before the first window: zeros.
+
+        Shape:
+            x: (steps, batch, size); returns: as one state
+        """
+        return x.new_zeros(x.shape[1:])
+
+    def output(self, states: Tensor) -> Tensor:
+        """The part of states that the decoder reads, (steps, batch, size)."""
+        return states
+
+    def _mask(self, like: Tensor, probability: float) -> Tensor | None:
+        return dropout_mask(like, probability) if self.training and probability > 0 else None
+
+
+class RecurrentLayer(UnrolledLayer):
+    """The recurrent cell of DARTS unrolled over a window.
 
     [c, h] = [x ∘ m_x ; h_{t-1} ∘ m_h] W_0, then s_0 = h_{t-1} + σ(c) ∘ (tanh(h) - h_{t-1}), and the nodes lead from
     s_0 to h_t.
@@ -131,17 +157,14 @@ class RecurrentLayer(nn.Module):
             states.append(hidden)
         return torch.stack(states)
 
-    def _mask(self, like: Tensor, probability: float) -> Tensor | None:
-        return dropout_mask(like, probability) if self.training and probability > 0 else None
-
 
 class Prediction(NamedTuple):
     """What a language model gives for a window.
 
     Args:
         logits: of the next word, (steps, batch, words).
-        hidden: the last hidden state, (batch, size).
-        states: all of them, (steps, batch, size).
+        hidden: the last state, to go on from: of DARTS' cell the hidden state, (batch, size).
+        states: all hidden states, (steps, batch, size).
         dropped: the same as the decoder has read them.
     """
 
@@ -159,28 +182,37 @@ class LanguageModel(nn.Module):
         words: size of the vocabulary.
         size: of embedding and hidden state. Paper: 300 in the search, 850 (WikiText-2: 700) in the evaluation.
         dropouts: while training.
+        layer: makes the recurrent layer of (nodes, size, dropouts).
     Shape:
-        tokens: (steps, batch) int64; hidden: (batch, size), None for zeros; further: handed to the nodes
+        tokens: (steps, batch) int64; hidden: a state of the layer, (batch, size) of DARTS' cell, None for zeros;
+        further: handed to the nodes
     """
 
-    def __init__(self, nodes: nn.Module, words: int, size: int, dropouts: Dropouts) -> None:
+    def __init__(
+        self,
+        nodes: nn.Module,
+        words: int,
+        size: int,
+        dropouts: Dropouts,
+        layer: Callable[[nn.Module, int, Dropouts], UnrolledLayer] = RecurrentLayer,
+    ) -> None:
         super().__init__()
         self.size = size
         self.dropouts = dropouts
         self.embedding = uniform(words, size)
-        self.layer = RecurrentLayer(nodes, size, dropouts)
+        self.layer = layer(nodes, size, dropouts)
         self.bias = nn.Parameter(torch.zeros(words))
 
     def forward(self, tokens: Tensor, hidden: Tensor | None = None, *further: object) -> Prediction:
-        if hidden is None:
-            hidden = self.embedding.new_zeros(tokens.shape[1], self.size)
         x = F.embedding(tokens, self.embedding)
         if self.training and self.dropouts.word > 0:
             # A word is dropped wherever it stands in the window.
             x = x * F.embedding(tokens, dropout_mask(self.embedding[:, :1], self.dropouts.word))
-        states = self.layer(self._locked(x, self.dropouts.embedding), hidden, *further)
+        x = self._locked(x, self.dropouts.embedding)
+        every = self.layer(x, self.layer.start(x) if hidden is None else hidden, *further)
+        states = self.layer.output(every)
         dropped = self._locked(states, self.dropouts.output)
-        return Prediction(F.linear(dropped, self.embedding, self.bias), states[-1], states, dropped)
+        return Prediction(F.linear(dropped, self.embedding, self.bias), every[-1], states, dropped)
 
     def _locked(self, x: Tensor, probability: float) -> Tensor:
         """`x` with one mask for all steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,10 +17,12 @@ class Line:
         name: for the legend; empty: it belongs to the line of the same colour before it.
         points: (x, y), x ascending.
         colour: number in the palette.
-        style: ``line``, ``step`` (a value holds until the next) or ``dots``.
+        style: ``line``, ``step`` (a value holds until the next), ``dots``, or ``rug``: short strokes along the axis, at
+            x alone.
         faint: thin and pale, e.g. one seed beside the mean of all.
         dashed: a second mark beside the colour.
         band: (x, low, high) around the points.
+        labels: of dots, one each, which are written beside them.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Line:
     faint: bool = False
     dashed: bool = False
     band: Sequence[tuple[float, float, float]] = ()
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,19 @@ class Box:
     middle: float
     upper: float
     high: float
+
+    @classmethod
+    def of(cls, x: float, values: Sequence[float]) -> Box:
+        """The box of at least one value."""
+        return cls(x, *five_numbers(values))
+
+
+def five_numbers(values: Sequence[float]) -> tuple[float, float, float, float, float]:
+    """Least, lower quartile, median, upper quartile and greatest."""
+    if len(values) == 1:
+        return (values[0],) * 5
+    lower, middle, upper = statistics.quantiles(values, n=4, method="inclusive")
+    return min(values), lower, middle, upper, max(values)
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,13 @@ from html import escape
 from itertools import pairwise
 
 from nas_cli.report.chart import Box, Chart, Line, Point
+from nas_cli.report.labels import places
 
 WIDTH, HEIGHT = 440.0, 250.0
 LEFT, RIGHT, TOP, BOTTOM = 56.0, 14.0, 18.0, 42.0
 COLOURS = 8  # of the palette; beyond, lines are dashed
 BOX = 7.0  # half the width of a box
+RUG = 8.0  # how long a stroke of a rug is
 MOST_POWERS = 7  # of ten at an axis
 
 Scale = Callable[[float], float]
@@ -100,14 +102,26 @@ def chart_svg(chart: Chart) -> str:
     ]
     for y, label in chart.levels:
         parts.append(f'<path class="level" d="M{LEFT:g} {axes.up(y):.1f}H{WIDTH - RIGHT:g}"/>')
-        below = 15 if axes.up(y) < TOP + 14 else 0  # above the axis stand the labels of marks
+        below = 15 if chart.marks and axes.up(y) < TOP + 14 else 0  # above the axis stand the labels of marks
         parts.append(text(label, WIDTH - RIGHT - 2, axes.up(y) - 4 + below, "end", "hint"))
     parts += _marks(chart, axes)
     for box in chart.boxes:
         parts += _box(box, chart.lines[0].colour, axes.across, axes.up)
     for line in sorted(chart.lines, key=lambda line: not line.faint):
         parts += _line(line, axes.across, axes.up)
-    return "".join([*parts, "</svg>"])
+    return "".join([*parts, *_labels(chart, axes), "</svg>"])
+
+
+def _labels(chart: Chart, axes: _Axes) -> Iterator[str]:
+    """The names of dots, kept apart; dots without names are kept free too."""
+    if not any(line.labels for line in chart.lines):
+        return
+    points = [(axes.across(x), axes.up(y)) for line in chart.lines for x, y in line.points]
+    names = [name for line in chart.lines for name in line.labels or [""] * len(line.points)]
+    frame = (LEFT, TOP, WIDTH - RIGHT, HEIGHT - BOTTOM)
+    for name, (x, y, anchor) in zip(names, places(points, names, frame), strict=True):
+        if name:
+            yield text(name, x, y, anchor, "number")
 
 
 def _draw_axes(chart: Chart, axes: _Axes) -> Iterator[str]:
@@ -122,7 +136,7 @@ def _draw_axes(chart: Chart, axes: _Axes) -> Iterator[str]:
     yield f'<path class="axis" d="M{LEFT:g} {foot:g}H{WIDTH - RIGHT:g}"/>'
     yield text(chart.x_label, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 7, "middle", "label")
     yield (
-        f'<text class="label" text-anchor="middle" transform="translate(12 {(TOP + foot) / 2:g}) rotate(-90)">'
+        f'<text class="label" text-anchor="middle" transform="translate(10 {(TOP + foot) / 2:g}) rotate(-90)">'
         f"{escape(chart.y_label)}</text>"
     )
 
@@ -167,6 +181,10 @@ def _line(line: Line, across: Scale, up: Scale) -> Iterator[str]:
             high, low = _corners(high), _corners(low)
         around = path([*high, *reversed(low)], across, up)
         yield f'<path class="band f{line.colour % COLOURS}" d="{around}Z"/>'
+    if line.style == "rug":
+        strokes = "".join(f"M{across(x):.1f} {HEIGHT - BOTTOM:g}v-{RUG:g}" for x, _ in line.points)
+        yield f'<path class="rug {look}" d="{strokes}"/>'
+        return
     if line.style == "dots":
         dots = "".join(f"M{across(x):.1f} {up(y):.1f}h0" for x, y in line.points)
         yield f'<path class="dots {look}" d="{dots}"/>'
@@ -217,6 +235,8 @@ def swatch(line: Line) -> str:
     """A line as it looks in a legend, in a frame of 26 x 10."""
     if line.style == "dots":
         return f'<path class="dots {_look(line)}" d="M5 5h0M13 5h0M21 5h0"/>'
+    if line.style == "rug":
+        return f'<path class="rug {_look(line)}" d="M5 1v8M10 1v8M13 1v8M15 1v8M21 1v8"/>'
     band = f'<path class="band f{line.colour % COLOURS}" d="M1 0H25V10H1Z"/>' if line.band else ""
     return f'{band}<path class="{_look(line)}" d="M1 5H25"/>'
 
@@ -238,7 +258,13 @@ def written(value: float, chart: Chart, others: Sequence[float]) -> str:
     if abs(value) * factor >= 1e5:
         return f"{value * factor:.3g}"
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
-    return f"{value * factor + 0.0:.{digits}f}" if digits < 6 else f"{value * factor:.1e}"
+    return f"{value * factor + 0.0:.{digits}f}" if digits < 4 else _short(value * factor)
+
+
+def _short(value: float) -> str:
+    """A small number with at most two digits, as 3e-7 or 1.2e-4."""
+    digits, _, power = f"{value:.1e}".partition("e")
+    return f"{digits.removesuffix('.0')}e{int(power)}" if value else "0"
 
 
 def text(content: str, x: float, y: float, anchor: str, kind: str = "number") -> str:

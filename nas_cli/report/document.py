@@ -58,7 +58,7 @@ figure .hint,.sheet .hint{font-size:11px}
 .line{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .line.faint{stroke-width:1;opacity:.5}.dashed{stroke-dasharray:5 4}.end{stroke-width:5;stroke-dasharray:none}
 .dots{stroke-width:7;stroke-linecap:round}.dots.faint{stroke-width:4;opacity:.45}
-.band{opacity:.18}
+.rug{stroke-width:1;opacity:.5}.band{opacity:.18}
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(160px,1fr));gap:8px}
 .panel{padding:5px 7px}.panel figcaption{font-size:.8rem;font-weight:400}.panel .number{font-size:10px}
 .panel .line{stroke-width:1.3}.panel .best{stroke-width:2.6}.panel .end{stroke-width:4}

@@ -19,6 +19,7 @@ EPOCHS = "epochs"
 #: More trials than this are thinned out in a picture.
 MOST_DOTS = 4000
 REGRET_TITLE = "Simple regret"
+REGRET_NOTE = "How far the best score's point is below the optimum."
 _NAMES = {"train": "training", "valid": "validation", "test": "test", "derived": "derived cell, supernet's weights"}
 _COLOURS = {"train": 0, "valid": 1, "derived": 2, "test": 3}
 _TABLE = "table_"
@@ -163,7 +164,9 @@ def trials_charts(trace: Trace, score_name: str) -> list[Chart]:
         charts.insert(0, Chart("Best so far", "evaluations", unit, lines, percent))
         if regret := regret_so_far(trace):
             line = Line("regret of the best so far", regret, 1, "step")
-            charts.insert(1, Chart(REGRET_TITLE, "evaluations", "optimum - value", [line], log_values=True))
+            charts.insert(
+                1, Chart(REGRET_TITLE, "evaluations", "optimum - value", [line], note=REGRET_NOTE, log_values=True)
+            )
     return charts
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from nas_cli.report.alphas import kinds_with_skips
-from nas_cli.report.chart import Chart, Line, Point
-from nas_cli.report.figures import REGRET_TITLE, is_fraction
+from nas_cli.report.chart import Chart, Line, Point, five_numbers
+from nas_cli.report.efficiency_chart import efficiency_chart
+from nas_cli.report.figures import REGRET_NOTE, REGRET_TITLE, is_fraction
 from nas_cli.report.grouping import group_runs
 from nas_cli.report.hindsight import RULE
-from nas_cli.report.progress import best_so_far, efficiency_chart, five_numbers, regret_so_far
+from nas_cli.report.progress import best_so_far, regret_so_far
 from nas_cli.report.runs import Run
 from nas_cli.report.trace import Trace
 
@@ -94,7 +95,7 @@ def data_for_facets(members: Sequence[Member]) -> list[Facet]:
         what = "trained" if command == "evaluate" else "searched"
         labels = _labels([shown for shown, _ in groups])
         parties = [Party(label, its) for label, (_, its) in zip(labels, groups, strict=True)]
-        found.append(Facet(f"Space {space or '?'}, {what} on {dataset or '?'}", parties))
+        found.append(Facet(f"Space {space or '?'}, {what}{f' on {dataset}' if dataset else ''}", parties))
     return found
 
 
@@ -135,9 +136,8 @@ def facet_charts(facet: Facet) -> list[Chart]:
     percent = is_fraction(name or "")
     unit = f"{label}, %" if percent else label
     charts.append(overlay(facet, "Best so far", "evaluations", unit, _best, percent, "step", summary=MEDIAN))
-    note = "How far the best score's point is below the optimum."
     regret = overlay(
-        facet, REGRET_TITLE, "evaluations", "optimum - value", _regret, style="step", note=note, summary=MEDIAN
+        facet, REGRET_TITLE, "evaluations", "optimum - value", _regret, style="step", note=REGRET_NOTE, summary=MEDIAN
     )
     charts.append(regret and replace(regret, log_values=True))
     charts += _efficiency(facet)

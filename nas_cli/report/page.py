@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from nas_cli.journal import write_atomically
-from nas_cli.report.album import Album, album_of, posteriors, priors
 from nas_cli.report.alphas import data_for_panels, kinds_with_probabilities, kinds_with_skips
 from nas_cli.report.cells import kind_title, read_graphs
 from nas_cli.report.chart import Chart
+from nas_cli.report.controller import controller_charts
 from nas_cli.report.curves import draw_chart
 from nas_cli.report.document import document, facts, section, table
 from nas_cli.report.drawing import draw_cells
+from nas_cli.report.efficiency_chart import efficiency_chart
 from nas_cli.report.figures import is_fraction, run_charts, trials_charts
 from nas_cli.report.hindsight import RULE, Hindsight, final_epoch, hindsight
+from nas_cli.report.model_pictures import ModelPictures, model_pictures_of, posteriors, priors
 from nas_cli.report.options import flatten
 from nas_cli.report.panels import draw_panels
-from nas_cli.report.progress import efficiency_chart
 from nas_cli.report.runs import Run, read_run
-from nas_cli.report.sheet import write_sheets
 from nas_cli.report.strip import Frame, Pictures, chosen, data_for_frames, shortened
 from nas_cli.report.strip import facts as cell_facts
 from nas_cli.report.summary import show
+from nas_cli.report.svg_files import write_svg_files
 from nas_cli.report.trace import Epoch, Trace, number, read_trace
 
 PAGE, PICTURE = "report.html", "architecture.svg"
@@ -55,17 +56,17 @@ def write_run_page(folder: Path) -> Path:
 
 def write_run(run: Run, trace: Trace, path: Path) -> None:
     """Draw the page of a run, and its pictures of a black-box search beside it. Raises `OSError`."""
-    album = album_of(run, trace)
-    albums = [] if album is None else [album]
-    write_atomically(path, run_page(run, trace, albums).encode())
-    write_sheets(path.parent, _black_box_charts(run, trace), albums)
+    model = model_pictures_of(run, trace)
+    models = [] if model is None else [model]
+    write_atomically(path, run_page(run, trace, models).encode())
+    write_svg_files(path.parent, _black_box_charts(run, trace), models)
 
 
-def run_page(run: Run, trace: Trace, albums: Sequence[Album] = ()) -> str:
+def run_page(run: Run, trace: Trace, models: Sequence[ModelPictures] = ()) -> str:
     """The page of a run, of whatever of it there is.
 
     Args:
-        albums: pictures of its model, where it has one.
+        models: pictures of its model, where it has one.
     """
     found, pictures = hindsight(run, trace), Pictures()
     frames = data_for_frames(trace)
@@ -73,8 +74,8 @@ def run_page(run: Run, trace: Trace, albums: Sequence[Album] = ()) -> str:
     body = [
         *_header(run, trace),
         *section("Curves", [_charts(charts)]),
-        *section("The model and what it proposed", posteriors(albums)),
-        *section("Functions drawn from the prior", priors(albums)),
+        *section("The model and what it proposed", posteriors(models)),
+        *section("Functions drawn from the prior", priors(models)),
         *section("What DARTS+ would have chosen", _beside(run, trace, found, pictures)),
         *section("Search progress", _progress(frames, found, pictures)),
         *section("Architecture", [_architecture(run, trace)]),
@@ -92,14 +93,15 @@ def _black_box_charts(run: Run, trace: Trace) -> list[Chart]:
     charts = trials_charts(trace, run.score_name or "score")
     if run.strategy == "random" and (efficiency := efficiency_chart(trace.trials)) is not None:
         charts.append(efficiency)
-    return charts
+    return charts + controller_charts(trace)
 
 
 def run_title(run: Run) -> str:
     """What a run is called."""
     if run.command == "evaluate":
         return f"{run.architecture or 'an architecture'} trained on {run.dataset or 'unknown data'}"
-    return f"{run.strategy or 'a search'} on space {run.space or '?'}, data set {run.dataset or '?'}"
+    data = f", data set {run.dataset}" if run.dataset else ""
+    return f"{run.strategy or 'a search'} on space {run.space or '?'}{data}"
 
 
 def _header(run: Run, trace: Trace) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """What a search by Bayesian optimisation believed at some of its iterations, computed again from its trials.
 
-Nothing is stored for it and no search is slowed: the strategy is built again, told the first trials, and asked for its
-model and its acquisition. Hyper-parameters are inferred anew from these trials alone.
+Nothing is stored for it and no search is slowed: the strategy is built again, told the trials in their order, and asked
+for its model and its acquisition before every proposal, as its hyper-parameters depend on those before. A search that
+had one candidate judged at a time is met exactly.
 """
 
 from __future__ import annotations
@@ -29,8 +30,10 @@ PROPOSALS = (1, 2, 3, 4, 5, 10, 20)
 #: Points along each axis, by how many there are.
 GRID = {1: 241, 2: 49}
 MOST_MEMBERS = 4  # of which their own curves are drawn
+#: A function of one number is drawn after so many evaluations in any case, as in Brochu et al., figure 2; with pending
+#: points, as in Snoek et al., figure 2, where the design is no longer.
+FEW = 3
 PENDING = 2  # points that the picture of pending ones takes to have no result yet
-PENDING_AFTER = 3  # evaluations, as in Snoek et al., figure 2
 
 Place = tuple[float, ...]
 
@@ -66,8 +69,10 @@ class Outlook:
         proposal: the number of the proposal, from 1.
         known: (place, score) of the trials so far.
         waiting: places without a result.
-        proposed: where the search went next; None where it ended, or would go elsewhere for what is waiting.
-        points: places of the grid, the first axis changing slowest.
+        in_design: whether the next point was one of the initial design, which no acquisition chose.
+        proposed: where the acquisition led next; None where the search ended or was in its design, or where it would go
+            elsewhere for what is waiting.
+        points: places of the grid, the first axis changing slowest; of one number, also those known and proposed.
         mean, spread: of the function there, in units of the score where the score itself is modelled.
         acquisition: there; of an acquisition that is a logarithm, what it is the logarithm of.
         truth: the function there, without noise; empty where it is unknown.
@@ -81,6 +86,7 @@ class Outlook:
     proposal: int
     known: Sequence[tuple[Place, float]]
     waiting: Sequence[Place]
+    in_design: bool
     proposed: Place | None
     points: Sequence[Place]
     mean: Sequence[float]
@@ -104,13 +110,16 @@ def data_for_outlooks(run: Run, trace: Trace) -> list[Outlook]:
     if not is_drawn(strategy):
         return []
     trials = [Trial.from_json(dict(trial)) for trial in trace.trials]
-    counts = [strategy.first + proposal - 1 for proposal in PROPOSALS]
-    cases = [(count, 0) for count in counts if count <= len(trials)]
-    after = max(PENDING_AFTER, strategy.first)
-    if strategy.box.columns == 1 and len(trials) >= after + PENDING:
-        cases.append((after, PENDING))
-    looks = (_outlook(rebuild(run), trials, count, pending) for count, pending in cases)
-    return [look for look in looks if look is not None]
+    is_line, first = strategy.box.columns == 1, strategy.first
+    drawn = {first + proposal - 1 for proposal in PROPOSALS}
+    looks = [_outlook(rebuild(run), trials, FEW)] if is_line and first > FEW and len(trials) >= FEW else []
+    pending = None
+    for count in range(first, min(max(drawn), len(trials)) + 1):
+        look = _outlook(strategy, trials, count, for_picture=count in drawn)
+        looks.append(look)
+        if is_line and count == max(FEW, first) and len(trials) >= count + PENDING:
+            pending = _outlook(strategy, trials, count, PENDING)
+    return [look for look in [*looks, pending] if look is not None]
 
 
 def is_drawn(strategy: BayesianOptimisation) -> bool:
@@ -141,8 +150,14 @@ def axes_of(strategy: BayesianOptimisation) -> list[Axis]:
     ]
 
 
-def _outlook(strategy: BayesianOptimisation, trials: Sequence[Trial], count: int, pending: int) -> Outlook | None:
-    """The search after so many trials, with some of the next pending; None where no trial has a score."""
+def _outlook(
+    strategy: BayesianOptimisation, trials: Sequence[Trial], count: int, pending: int = 0, for_picture: bool = True
+) -> Outlook | None:
+    """The search after so many trials, with some of the next pending; None where no trial has a score.
+
+    Args:
+        for_picture: else the strategy alone goes on, and nothing is returned.
+    """
     import torch
 
     from nas_cli.strategies.black_box.bo.observations import Observations
@@ -152,18 +167,21 @@ def _outlook(strategy: BayesianOptimisation, trials: Sequence[Trial], count: int
         observations.add(trial.architecture, trial.score, trial.cost_seconds)
     if not observations.scores:
         return None
-    strategy.load_state_dict(
-        {
-            "observations": observations.state_dict(),
-            "designed": strategy.first,
-            "proposed": count - strategy.first + 1,
-            "scores": None,
-            "durations": None,
-        }
-    )
+    told = {
+        "observations": observations.state_dict(),
+        "designed": strategy.first,
+        "proposed": max(1, count - strategy.first + 1),
+    }
+    strategy.load_state_dict(strategy.state_dict() | told)
+    if not for_picture:
+        strategy.outlook([])
+        return None
     waiting = [trial.architecture for trial in trials[count : count + pending]]
-    after = trials[count : count + 1]
+    in_design = count < strategy.first
+    chosen = [trial.architecture for trial in trials[count : count + 1] if not (pending or in_design)]
     place, rows = _places(strategy), grid_of(strategy)
+    if rows.shape[1] == 1:  # a peak of the acquisition may lie between two points of the grid
+        rows = torch.cat([rows, strategy.box.rows([*observations.judged, *waiting, *chosen])]).sort(dim=0).values
     with torch.no_grad():
         situation, acquisition = strategy.outlook(waiting)
         unit, shift = _units(strategy)
@@ -173,7 +191,7 @@ def _outlook(strategy: BayesianOptimisation, trials: Sequence[Trial], count: int
         spread = (variances.mean(0) + (means - mean[:, None]).square().mean((0, 2))).sqrt()
         heights = acquisition(rows.unsqueeze(1))
         members = _members(strategy, situation, rows, means, len(waiting), unit, shift)
-    looked = _looked(strategy, acquisition, situation) if strategy.proposed == 1 else []
+    looked = _looked(strategy, acquisition, situation) if count == strategy.first and not pending else []
     incumbent = situation.incumbent.mean().item()
     grid = [strategy.box.architecture(row) for row in rows]
     return Outlook(
@@ -181,7 +199,8 @@ def _outlook(strategy: BayesianOptimisation, trials: Sequence[Trial], count: int
         proposal=strategy.proposed,
         known=[(place(each), score) for each, score in zip(observations.judged, observations.scores, strict=True)],
         waiting=[place(each) for each in waiting],
-        proposed=place(after[0].architecture) if after and not pending else None,
+        in_design=in_design,
+        proposed=place(chosen[0]) if chosen else None,
         points=[place(each) for each in grid],
         mean=(mean * unit + shift).tolist(),
         spread=(spread * unit).tolist(),

@@ -15,6 +15,8 @@ from nas_cli.errors import InputError
 from nas_cli.report.options import read_config
 
 RESULT, CONFIG = "result.json", "config.yaml"
+#: Estimators that judge by a formula: whatever data set a run names beside them was not used.
+WITHOUT_DATA = ("function",)
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Run:
         folder: where it is.
         finished: whether there is a result; of an unfinished run only the names and the seed are known.
         command: ``search`` or ``evaluate``.
-        strategy, space, dataset, estimator: the names of the parts, None where there is none.
+        strategy, space, dataset, estimator: the names of the parts, None where there is none or it had no use.
         evaluation: the name of the recipe.
         seed: of the run.
         architecture: of an evaluation, what was evaluated: its published name, else eight letters made from it.
@@ -127,7 +129,7 @@ def read_run(folder: Path) -> Run:
         command=command,
         strategy=_name(path, data, "strategy"),
         space=_name(path, data, "space"),
-        dataset=_name(path, data, "dataset"),
+        dataset=_dataset(path, data),
         estimator=_name(path, data, "estimator"),
         evaluation=_name(path, data, "evaluation"),
         seed=None if seed is None else int(seed),
@@ -152,6 +154,11 @@ def _name(path: Path, data: Mapping[Any, Any], key: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise InputError(f"{path}: {key}={value!r} must be a name or null")
     return value
+
+
+def _dataset(path: Path, data: Mapping[Any, Any]) -> str | None:
+    """The data set on which candidates were judged."""
+    return None if _name(path, data, "estimator") in WITHOUT_DATA else _name(path, data, "dataset")
 
 
 def _number(path: Path, key: str, value: Any) -> float | None:
@@ -192,7 +199,7 @@ def _unfinished(folder: Path, config: dict[Any, Any] | None) -> Run:
         command=_command(path, config),
         strategy=_name(path, names, "strategy"),
         space=_name(path, names, "space"),
-        dataset=_name(path, names, "dataset"),
+        dataset=_dataset(path, names),
         estimator=_name(path, names, "estimator"),
         evaluation=_name(path, names, "evaluation"),
         seed=seed if type(seed) is int else None,

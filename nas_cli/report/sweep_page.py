@@ -9,46 +9,53 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nas_cli.journal import write_atomically
-from nas_cli.report.album import Album, album_of, posteriors, priors
 from nas_cli.report.alphas import kinds_with_probabilities, kinds_with_skips
 from nas_cli.report.cells import read_graphs
+from nas_cli.report.chart import Chart
 from nas_cli.report.curves import draw_chart
 from nas_cli.report.document import document, section, table
+from nas_cli.report.efficiency_chart import EXPERIMENTS
 from nas_cli.report.hindsight import RULE, final_epoch, hindsight, told
+from nas_cli.report.model_pictures import ModelPictures, model_pictures_of, posteriors, priors, side_by_side
 from nas_cli.report.overlay import Facet, Member, data_for_facets, facet_charts
 from nas_cli.report.page import PAGE, SHORT_NAMES, write_run
-from nas_cli.report.progress import EXPERIMENTS
 from nas_cli.report.runs import Run
-from nas_cli.report.sheet import write_sheets
 from nas_cli.report.strip import Pictures, at, data_for_frames, facts, shortened
 from nas_cli.report.summary import show
+from nas_cli.report.svg_files import write_svg_files
 from nas_cli.report.table import Row, columns_of, data_for_each, data_for_summary
+from nas_cli.report.top import learning_charts
 from nas_cli.report.trace import read_trace
 
 #: Cells of more runs than this are not drawn.
 MOST_RUNS = 60
-MOST_ALBUMS = 12  # groups of runs whose models are drawn
+MOST_MODELS = 12  # groups of runs whose models are drawn
 #: What black-box searches are drawn over; their charts are SVG files too.
 BLACK_BOX = ("evaluations", EXPERIMENTS)
 
 
-def write_page(members: Sequence[Member], path: Path, title: str | None = None) -> None:
+def write_page(members: Sequence[Member], path: Path, title: str | None = None, above: Sequence[str] = ()) -> None:
     """Draw the page of one run or of several.
 
     Args:
         title: of the page of several; None: what they are.
+        above: sections that stand before all others, as HTML; with them it is a page of several.
 
     Raises:
         OSError: it cannot be written.
     """
-    if len(members) == 1:
+    if len(members) == 1 and not above:
         write_run(members[0].run, members[0].trace, path)
         return
     facets = data_for_facets(members)
-    albums = _albums(facets)
-    write_atomically(path, sweep_page(members, path.parent, title, albums).encode())
-    charts = [chart for facet in facets for chart in facet_charts(facet) if chart.x_label in BLACK_BOX]
-    write_sheets(path.parent, charts, albums)
+    models = _models(facets)
+    write_atomically(path, sweep_page(members, path.parent, title, models, above).encode())
+    charts = [chart for facet in facets for chart in _charts(facet) if chart.x_label in BLACK_BOX]
+    write_svg_files(path.parent, charts, models)
+
+
+def _charts(facet: Facet) -> list[Chart]:
+    return [*facet_charts(facet), *learning_charts(facet)]
 
 
 def read_members(runs: Sequence[Run]) -> list[Member]:
@@ -56,35 +63,43 @@ def read_members(runs: Sequence[Run]) -> list[Member]:
     return [Member(run, read_trace(run.folder)) for run in runs]
 
 
-def sweep_page(members: Sequence[Member], folder: Path, title: str | None = None, albums: Sequence[Album] = ()) -> str:
+def sweep_page(
+    members: Sequence[Member],
+    folder: Path,
+    title: str | None = None,
+    models: Sequence[ModelPictures] = (),
+    above: Sequence[str] = (),
+) -> str:
     """The page of several runs.
 
     Args:
         folder: where it will stand, for the links to the runs' own pages.
         title: None: how many there are of what.
-        albums: pictures of the models of some runs.
+        models: pictures of the models of some runs.
+        above: as of `write_page`.
     """
     runs = [member.run for member in members]
     title = title or f"{len(runs)} runs: {', '.join(dict.fromkeys(run.name for run in runs))}"
     pictures = Pictures()
-    body = [f"<h1>{escape(title)}</h1>", *section("Results", _tables(runs, folder))]
+    body = [f"<h1>{escape(title)}</h1>", *above, *section("Results", _tables(runs, folder))]
     facets = data_for_facets(members)
     for facet in facets:
-        charts = "".join(map(draw_chart, facet_charts(facet)))
+        charts = "".join(map(draw_chart, _charts(facet)))
         body += section(facet.title, [f'<div class="charts">{charts}</div>' if charts else ""])
-    body += section("The model and what it proposed", posteriors(albums))
-    body += section("Functions drawn from the prior", priors(albums))
+    body += section("The model and what it proposed", posteriors(models))
+    body += section("Functions drawn from the prior", priors(models))
     body += section("What DARTS+ would have chosen", [_hindsight(members, folder)])
     body += section("Stage by stage", _stages(facets, pictures))
     body += section("What each run found", _cells(members, folder, pictures))
     return document(title, [*body, pictures.definitions()])
 
 
-def _albums(facets: Sequence[Facet]) -> list[Album]:
+def _models(facets: Sequence[Facet]) -> list[ModelPictures]:
     """The pictures of the models of the first run of each group."""
-    parties = [party for facet in facets for party in facet.parties][:MOST_ALBUMS]
-    found = (album_of(party.members[0].run, party.members[0].trace, party.label) for party in parties)
-    return [album for album in found if album is not None]
+    parties = [party for facet in facets for party in facet.parties][:MOST_MODELS]
+    found = (model_pictures_of(party.members[0].run, party.members[0].trace, party.label) for party in parties)
+    models = [model for model in found if model is not None]
+    return [*side_by_side(models), *models]
 
 
 def _tables(runs: Sequence[Run], folder: Path) -> Iterator[str]:

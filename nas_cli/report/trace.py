@@ -1,4 +1,4 @@
-"""What a run wrote while it went on: its epochs and its trials. Of a torn file it is what is whole."""
+"""What a run wrote while it went on: its epochs, its updates and its trials. Of a torn file it is what is whole."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 METRICS, TRIALS = "metrics.jsonl", "trials.jsonl"
+#: What is in a line about an update of a controller, and in no other.
+UPDATE = "update"
 LARGEST = 1e100
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of `metrics.jsonl`.
+    """One line of `metrics.jsonl` that is no update of a controller.
 
     Args:
         x: how many epochs had ended with it, over all stages.
@@ -54,6 +56,7 @@ class Trace:
         planned: how many epochs there would be at most, over the stages that were begun.
         trials: lines of `trials.jsonl` by their index.
         damaged: how many lines could not be read.
+        updates: lines of `metrics.jsonl` about updates of a controller, in order.
     """
 
     epochs: tuple[Epoch, ...] = ()
@@ -62,6 +65,7 @@ class Trace:
     planned: int | None = None
     trials: tuple[Mapping[str, Any], ...] = ()
     damaged: int = 0
+    updates: tuple[Mapping[str, Any], ...] = ()
 
     @cached_property
     def names(self) -> list[str]:
@@ -110,7 +114,11 @@ def trace_of(lines: Iterable[Mapping[str, Any]], trials: Iterable[Mapping[str, A
     rewinds: list[Rewind] = []
     planned: dict[int, int] = {}
     named, stage, offset = 0, 0, 0  # stages are numbered as they come, whatever a line calls them
+    updates = []
     for line in lines:
+        if UPDATE in line:
+            updates.append(line)
+            continue
         name, index = _whole(line.get("stage"), named), _whole(line.get("epoch"), -1)
         if name != named:
             named, stage, offset = name, stage + bool(kept), kept[-1].x if kept else 0
@@ -125,7 +133,7 @@ def trace_of(lines: Iterable[Mapping[str, Any]], trials: Iterable[Mapping[str, A
         if epochs := _whole(line.get("epochs"), 0):
             planned[stage] = epochs
     most = sum(planned.values()) if planned else None
-    return Trace(tuple(kept), tuple(left), tuple(rewinds), most, tuple(trials), damaged)
+    return Trace(tuple(kept), tuple(left), tuple(rewinds), most, tuple(trials), damaged, tuple(updates))
 
 
 def values(epochs: Sequence[Epoch], name: str) -> list[tuple[float, float]]:

@@ -59,6 +59,15 @@ class Space(ABC):
                 raise InputError(f"{decision.name}={value} is not in space {self.name}")
         return values
 
+    def adopt(self, architecture: Architecture) -> Architecture:
+        """The architecture as this space builds it, where it is of another space whose cells it can take over.
+
+        Raises `InputError` for one from elsewhere.
+        """
+        if architecture.space != self.name:
+            raise InputError(f"the architecture is of space {architecture.space}, not of {self.name}: set space=")
+        return architecture
+
     @property
     def tokens(self) -> tuple[Token, ...]:
         """What a controller writes to make all decisions, in their order (`nas_cli.spaces.tokens`).
@@ -121,6 +130,13 @@ class NetworkSpace(Space):
         Shape:
             forward: (batch, channels, height, width) -> (batch, classes)
         """
+
+    def parts(self, network: nn.Module) -> Mapping[str, nn.Module]:
+        """Parts of one of its networks that are classifiers by themselves, with the same weights, by name; often none.
+
+        Once the network is trained they are tested too: ``test_accuracy_<name>``.
+        """
+        return {}
 
 
 class CellSpace(Space):

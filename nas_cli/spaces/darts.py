@@ -13,8 +13,10 @@ from torch import nn
 
 from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import InputError, require
+from nas_cli.networks.blocks import cells_of, is_block_cell
 from nas_cli.networks.cell_network import CellNetwork
 from nas_cli.networks.choices import NONE, CellChoices, Choices, Nodes, all_pairs
+from nas_cli.networks.conversion import to_nodes
 from nas_cli.networks.genotype import (
     INPUTS,
     Cell,
@@ -136,6 +138,13 @@ class DartsSpace(SupernetSpace):
         for decision, value in zip(self.decisions, values, strict=True):
             require(value in decision, f"{decision.name}={value} is not in space {self.name}")
         return tuple(values)
+
+    def adopt(self, architecture: Architecture) -> Architecture:
+        """Also cells of blocks, as far as nodes can say what they do (`nas_cli.networks.conversion`)."""
+        if any(is_block_cell(str(text)) for text in architecture.decisions):
+            cells = {kind: to_nodes(cell) for kind, cell in cells_of(architecture).items()}
+            return Genotype(**cells).to_architecture(self.name)
+        return super().adopt(architecture)
 
     def from_cells(self, cells: Mapping[str, Nodes]) -> Architecture:
         concat = tuple(range(INPUTS, INPUTS + self.nodes))

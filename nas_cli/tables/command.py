@@ -18,6 +18,7 @@ from nas_cli.tables.definition import SCALES, Table
 from nas_cli.tables.draw import draw_markdown, draw_table, write_csv
 from nas_cli.tables.execute import run
 from nas_cli.tables.plan import Job, folder_of, jobs, listing
+from nas_cli.tables.plots import plots_page, plots_section
 from nas_cli.tables.results import data_for_page, data_for_table
 from nas_cli.tables.terminal import Terminal
 
@@ -119,8 +120,12 @@ def _run_and_show(table: Table, scale: str, planned: list[Job], to_run: list[Job
         write_atomically(folder / "table.md", draw_markdown(table, scale, lines).encode())
         write_csv(table, scale, lines, folder / "table.csv")
         print(f"\nFiles: {folder}/table.md, table.csv, and a folder for each row")
+        title, plots = f"{table.title} (scale {scale})", plots_section(table, lines)
         if searches := data_for_page(table, planned):
-            write_page(read_members(searches), folder / PAGE, f"{table.title} (scale {scale})")
+            write_page(read_members(searches), folder / PAGE, title, plots)
+        elif plots:
+            write_atomically(folder / PAGE, plots_page(title, plots).encode())
+        if searches or plots:
             print(f"page: {folder / PAGE}")
     if interrupted is not None:
         raise interrupted

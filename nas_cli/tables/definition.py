@@ -53,6 +53,8 @@ class Column:
         source: where the measured value stands, e.g. ``evaluate.test_error``: the stage, and the name of a metric of
             the best architecture or of a number of `result.json`; None: it is only reported.
         complement: whether 1 less that value is shown: an error where a run folder holds the accuracy.
+        against: the row with which the values are compared; what is shown is then how probably they would differ so
+            much, seed by seed, if neither row were better. None: the values themselves are shown.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     unit: str
     source: tuple[str, str] | None
     complement: bool = False
+    against: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,14 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Plot:
+    """Rows as points: the columns by name."""
+
+    x: str
+    y: str
+
+
+@dataclass(frozen=True)
 class Table:
     """A table of a paper.
 
@@ -125,6 +136,7 @@ class Table:
         note: what a reader must know to compare; None: nothing.
         columns, rows: in the order in which they are shown.
         scale: at which it is run where no other is asked for.
+        plots: pictures of its page.
     """
 
     name: str
@@ -134,6 +146,7 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     scale: str = DEFAULT_SCALE
+    plots: tuple[Plot, ...] = ()
 
 
 def names(config_dir: Path | None = None) -> list[str]:
@@ -163,7 +176,7 @@ class _Reader:
         self.path = path
 
     def table(self, name: str, content: Mapping[Any, Any]) -> Table:
-        self._keys("", content, ("title", "columns", "scales", "rows"), ("paper", "note", "scale"))
+        self._keys("", content, ("title", "columns", "scales", "rows"), ("paper", "note", "scale", "plots"))
         columns = tuple(self._column(key, part) for key, part in self._parts("columns", content["columns"]))
         scale = content.get("scale", DEFAULT_SCALE)
         if scale not in tuple(SCALES):
@@ -174,6 +187,10 @@ class _Reader:
             self._keys(f"scales.{each}", part, ("seeds",), (*STAGES, PUBLISHED))
             self._keys(f"scales.{each}.{PUBLISHED}", part.get(PUBLISHED, {}), (), ("seeds", "evaluate"))
         rows = tuple(self._row(key, part, columns, scales) for key, part in self._parts("rows", content["rows"]))
+        for column in columns:
+            if column.against not in (None, *content["rows"]):
+                known = nearest(str(column.against), tuple(content["rows"]))
+                self._fault(f"columns.{column.name}.against={column.against}", f"must be one of the rows{known}")
         return Table(
             name,
             self._text("title", content["title"]),
@@ -182,11 +199,25 @@ class _Reader:
             columns,
             rows,
             scale,
+            self._plots(content.get("plots", []), [column.name for column in columns]),
         )
+
+    def _plots(self, content: Any, columns: Sequence[str]) -> tuple[Plot, ...]:
+        if not isinstance(content, list):
+            self._fault("plots", f"must be a list of {{x: COLUMN, y: COLUMN}}, not {content}")
+        for number, part in enumerate(content):
+            self._keys(f"plots.{number}", part, ("x", "y"))
+            for axis, name in part.items():
+                if name not in columns:
+                    self._fault(
+                        f"plots.{number}.{axis}={name}",
+                        f"must be one of the columns {', '.join(columns)}{nearest(str(name), columns)}",
+                    )
+        return tuple(Plot(part["x"], part["y"]) for part in content)
 
     def _column(self, name: str, content: Any) -> Column:
         where = f"columns.{name}"
-        self._keys(where, content, ("title", "unit"), ("from",))
+        self._keys(where, content, ("title", "unit"), ("from", "against"))
         unit = content["unit"]
         if unit not in UNITS:
             self._fault(f"{where}.unit={unit}", f"must be one of {', '.join(map(repr, UNITS))}")
@@ -197,7 +228,7 @@ class _Reader:
         stage, _, metric = source.removeprefix(COMPLEMENT).partition(".")
         if stage not in STAGES or not metric:
             self._fault(f"{where}.from={source}", "must be search.METRIC or evaluate.METRIC, or 1 - one of them")
-        return Column(name, title, unit, (stage, metric), source.startswith(COMPLEMENT))
+        return Column(name, title, unit, (stage, metric), source.startswith(COMPLEMENT), content.get("against"))
 
     def _row(self, name: str, content: Any, columns: Sequence[Column], scales: Mapping[str, Any]) -> Row:
         where = f"rows.{name}"

@@ -17,7 +17,7 @@ ROOT = Path("outputs", "tables")
 PROGRAMS = {"search": "nas-run", "evaluate": "nas-evaluate"}
 #: What is told to `nas-table` itself; anything else is an override of its runs.
 OPTIONS = ("scale", "show", "rows", "seeds", "jobs")
-SET_BY_ROWS = {"run", "architecture", "command", "config_dir", "names"}
+SET_BY_ROWS = {"run", "architecture", "decisions", "command", "config_dir", "names"}
 RECORD = "overrides.json"
 #: They say where a run computes and finds its data, and change no figure.
 ASIDE = ("hardware.", "dataset.root=", "dataset.download=", "checkpoint_seconds=")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from nas_cli.report.progress import metric
+from nas_cli.report.top import top_so_far
 from nas_cli.report.trace import number
 
 Trials = Sequence[Mapping[str, Any]]
 
 SCORE = "best"
+_TOP = re.compile(r"top_(\d+)(?:_at_(\d+))?")
 _AT = re.compile(r"(\w+)_at_(\d+)")
 _TO = re.compile(r"(evaluations|seconds)_to_(-?\d+(?:\.\d+)?)")
 
@@ -20,9 +23,12 @@ def reduction(name: str) -> Callable[[Trials], float | None] | None:
     """What a column's source stands for, by its name; None where it is no number of the trials.
 
     ``best_at_30``: the best score of the first 30 trials; ``regret_at_30``: the metric `regret` of the trial with it.
+    ``top_5``: the mean score of the 5 best distinct architectures; ``top_5_at_100``: of those of the first 100 trials.
     ``evaluations_to_-0.5``: how many trials it took until a score was at least -0.5; ``seconds_to_-0.5``: what these
     cost. They are None where a run has fewer trials, or never got there.
     """
+    if found := _TOP.fullmatch(name):
+        return partial(_top, wanted=int(found[1]), count=int(found[2] or 0))
     if found := _AT.fullmatch(name):
         wanted, count = found[1], int(found[2])
         return lambda trials: _best(trials, wanted, count)
@@ -30,6 +36,12 @@ def reduction(name: str) -> Callable[[Trials], float | None] | None:
         kind, score = found[1], float(found[2])
         return lambda trials: _until(trials, kind, score)
     return None
+
+
+def _top(trials: Trials, wanted: int, count: int) -> float | None:
+    """0 trials: all."""
+    points = top_so_far(trials[: count or None], wanted) if len(trials) >= count else []
+    return points[-1][1] if points else None
 
 
 def _best(trials: Trials, wanted: str, count: int) -> float | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from nas_cli.errors import InputError
 from nas_cli.report.runs import Run, read_run
 from nas_cli.report.trace import read_trace
+from nas_cli.tables.comparison import paired_p
 from nas_cli.tables.definition import Column, Figure, Row, Table
 from nas_cli.tables.plan import Job
 from nas_cli.tables.reductions import reduction
@@ -61,7 +62,12 @@ def data_for_table(table: Table, jobs: Sequence[Job], failed: Mapping[tuple[str,
         jobs: of all rows that have something to run.
         failed: why jobs failed just now, by row and seed.
     """
-    return [_line(table, row, [job for job in jobs if job.row == row.name], failed) for row in table.rows]
+    values: dict[str, dict[str, dict[int, float]]] = {}
+    lines = []
+    for row in table.rows:
+        line, values[row.name] = _line(table, row, [job for job in jobs if job.row == row.name], failed)
+        lines.append(line)
+    return [replace(line, measured=_measured(table, line, values)) for line in lines]
 
 
 def data_for_page(table: Table, jobs: Sequence[Job]) -> list[Run]:
@@ -82,27 +88,30 @@ def data_for_page(table: Table, jobs: Sequence[Job]) -> list[Run]:
     return runs
 
 
-def _line(table: Table, row: Row, jobs: Sequence[Job], failed: Mapping[tuple[str, int], str]) -> Line:
-    problems, done = [], []
+def _line(
+    table: Table, row: Row, jobs: Sequence[Job], failed: Mapping[tuple[str, int], str]
+) -> tuple[Line, dict[str, dict[int, float]]]:
+    """A row's line, with nothing measured yet, and its values by column and seed."""
+    problems: list[str] = []
+    done: dict[int, dict[str, Run]] = {}
     for job in jobs:
         reason = failed.get((job.row, job.seed)) or job.other_settings()
         if reason is None and job.finished:
             try:
-                done.append({stage.name: read_run(stage.folder) for stage in job.stages})
+                done[job.seed] = {stage.name: read_run(stage.folder) for stage in job.stages}
             except InputError as error:  # a damaged result
                 reason = str(error)
         if reason is not None:
             problems.append(f"{row.name}, seed {job.seed}: {reason}")
-    measured = {}
+    values = {}
     for column in (column for column in table.columns if column.name not in row.without):
-        values = [value for runs in done if (value := _value(column, runs)) is not None]
-        if values and len(values) == len(done):
-            deviation = statistics.stdev(values) if len(values) > 1 else None
-            measured[column.name] = Measured(statistics.fmean(values), deviation, len(values))
-    runs = [run for by_stage in done for run in by_stage.values()]
-    return Line(
+        found = {seed: value for seed, runs in done.items() if (value := _value(column, runs)) is not None}
+        if found and len(found) == len(done):
+            values[column.name] = found
+    runs = [run for by_stage in done.values() for run in by_stage.values()]
+    line = Line(
         row=row,
-        measured=measured,
+        measured={},
         stages=frozenset(stage.name for job in jobs for stage in job.stages),
         finished=len(done),
         wanted=len(jobs),
@@ -111,6 +120,24 @@ def _line(table: Table, row: Row, jobs: Sequence[Job], failed: Mapping[tuple[str
         devices=_different(run.result.get("device") for run in runs),
         problems=tuple(problems),
     )
+    return line, values
+
+
+def _measured(table: Table, line: Line, values: Mapping[str, Mapping[str, Mapping[int, float]]]) -> dict[str, Measured]:
+    """What is shown of a row's values, which stand by row, column and seed."""
+    measured = {}
+    for column in table.columns:
+        ours = values[line.row.name].get(column.name)
+        if ours is None:
+            continue
+        if column.against is None:
+            deviation = statistics.stdev(ours.values()) if len(ours) > 1 else None
+            measured[column.name] = Measured(statistics.fmean(ours.values()), deviation, len(ours))
+        elif column.against != line.row.name:
+            p = paired_p(ours, values[column.against].get(column.name, {}))
+            if p is not None:
+                measured[column.name] = Measured(p[0], None, p[1])
+    return measured
 
 
 def _state(jobs: Sequence[Job], done: int, with_problems: bool) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+MOST_DECIMALS = 5
 
 
 @dataclass(frozen=True)
@@ -15,11 +17,13 @@ class Unit:
         factor: what a value of a run folder is multiplied by.
         decimals: of a value of at least 1; a smaller one gets one more.
         duration: written in the unit that suits its size.
+        significant: written with two significant digits, however small it is.
     """
 
     factor: float
     decimals: int = 2
     duration: bool = False
+    significant: bool = False
 
 
 #: By the name that stands in a table's YAML and above the column. Run folders hold fractions, counts, seconds, bytes.
@@ -31,6 +35,7 @@ UNITS = {
     "MiB": Unit(2.0**-20, decimals=0),
     "GPU days": Unit(1 / DAY, duration=True),
     "s": Unit(1.0, duration=True),
+    "p": Unit(1.0, significant=True),
 }
 
 
@@ -40,7 +45,14 @@ def written(unit: str, mean: float, deviation: float | None) -> str:
     if found.duration:
         return _duration(mean, deviation)
     scaled = mean * found.factor
+    if found.significant:
+        return f"{scaled:.2g}"
     decimals = found.decimals + (1 if unit == "M" and abs(scaled) < 1 else 0)
+    size = max(abs(scaled), deviation or 0.0)
+    if unit == "" and 0 < size < 0.1:  # a regret, of which two decimals would leave nothing
+        decimals = 1 - math.floor(math.log10(size))
+        if decimals > MOST_DECIMALS:
+            return f"{scaled:.1e}" if deviation is None else f"{scaled:.1e} ± {deviation:.1e}"
     if deviation is None:
         return f"{scaled:.{decimals}f}"
     return f"{scaled:.{decimals}f} ± {deviation * found.factor:.{decimals}f}"

@@ -21,6 +21,7 @@ from nas_cli.data.base import Dataset
 from nas_cli.errors import InputError
 from nas_cli.estimators.table import Table
 from nas_cli.journal import Trial
+from nas_cli.report.efficiency import expected_best
 from nas_cli.spaces.decisions import Categorical
 from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.strategies.black_box.base import Strategy
@@ -107,12 +108,6 @@ def optuna_best(evaluations: int, seed: int) -> float:
     return 100 * float(study.best_value)
 
 
-def expected_best(values: Sequence[float], draws: int) -> float:
-    """Mean of the best of so many independent uniform draws from all values."""
-    ordered, count = sorted(values), len(values)
-    return sum(value * (((rank + 1) / count) ** draws - (rank / count) ** draws) for rank, value in enumerate(ordered))
-
-
 def row(name: str, best: Callable[[int], float], optimum: float, seeds: int) -> str:
     """One line of the table: the regrets of all seeds."""
     began = time.process_time()
@@ -140,7 +135,8 @@ def main() -> None:
     values = accuracies()
     optimum = max(values)
     print(f"{options.evaluations} evaluations, {options.seeds} seeds; commit {commit()}")
-    print(f"random search, exactly: {optimum - expected_best(values, options.evaluations):.3f} points")
+    by_chance = optimum - expected_best(values, options.evaluations, replacement=True)
+    print(f"random search, exactly: {by_chance:.3f} points")
     print(f"{'regret in points':28} {'mean':>7} {'s.e.':>6} {'median':>7} {'worst':>7} {'found':>8} {'CPU s':>8}")
     chosen = [name for name in (*METHODS, OPTUNA) if not options.only or any(part in name for part in options.only)]
     for name in chosen:

@@ -21,7 +21,7 @@ from nas_cli.build import build, resolve
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.estimators.shared_images import SharedImageWeights
-from nas_cli.executors import Serial
+from nas_cli.executors.serial import Serial
 from nas_cli.journal import Trial
 from nas_cli.runner import Search
 from nas_cli.session import ROLES

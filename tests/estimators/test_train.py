@@ -19,7 +19,7 @@ from nas_cli.spaces.decisions import Real
 from nas_cli.spaces.functions import Branin
 from nas_cli.spaces.learning import LearningProblem
 from nas_cli.spaces.nasbench201 import NasBench201
-from nas_cli.training import Recipe
+from nas_cli.training import Recipe, Tally
 
 RECIPE = Recipe(epochs=2, batch_size=16)
 
@@ -93,6 +93,32 @@ def test_what_does_not_fit_is_refused_before_data_is_read() -> None:
     with pytest.raises(InputError, match=r"augmentation\.crop_padding=8: must be below the image side 8"):
         estimator(dataset).measure(architecture())
     assert dataset.reads == {"train": 0, "test": 0}
+
+
+def test_the_best_of_the_last_epochs_is_the_score() -> None:
+    """All epochs are those of one training, which is the same however many of them are judged."""
+    dataset, recipe = MadeUp(), Recipe(epochs=4, batch_size=10, learning_rate=0.3)
+    accuracies: list[float] = []
+    tallied = Tally.metrics
+
+    def noted(self: Tally, prefix: str) -> dict[str, float]:
+        found = tallied(self, prefix)
+        accuracies.extend(found["valid_accuracy"] for _ in range(prefix == "valid"))
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Tally, "metrics", noted)
+        found = {
+            last: Train(space(), dataset, CPU, 1, recipe, best_of_last=last).measure(architecture())
+            for last in (4, 1, 3, 9)
+        }
+    every = accuracies[:4]
+    assert accuracies[4:] == [*every[-1:], *every[-3:], *every]
+    assert max(every) > max(every[-3:])  # so that it makes a difference
+    assert [found[last].score for last in (1, 3, 4, 9)] == [every[-1], max(every[-3:]), max(every), max(every)]
+    assert all(each.score == each.metrics["valid_accuracy"] for each in found.values())
+    with pytest.raises(InputError, match="best_of_last must be at least 1, not 0"):
+        Train(space(), dataset, CPU, 0, recipe, best_of_last=0)
 
 
 class Counted(LearningProblem):

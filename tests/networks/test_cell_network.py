@@ -51,7 +51,7 @@ def test_channels_of_every_cell_in_the_paper_network() -> None:
     assert reduced == [7, 14]
 
 
-@pytest.mark.parametrize(("name", "head"), [("darts_v2", 476_426), ("nasnet_a", 457_994), ("pnasnet5", 494_858)])
+@pytest.mark.parametrize(("name", "head"), [("darts_v2", 476_426), ("nasnet_a_darts", 457_994), ("pnasnet5", 494_858)])
 def test_parameters_of_the_auxiliary_head_follow_the_concatenation(name: str, head: int) -> None:
     with torch.device("meta"):
         built = CellNetwork(genotype(name), (3, 32, 32), 10, 36, 20, auxiliary=True)

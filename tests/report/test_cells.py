@@ -33,6 +33,16 @@ def test_a_recurrent_cell() -> None:
     assert [edge[2] for edge in graph.edges] == ["tanh", "tanh", "relu", "tanh", "relu"]
 
 
+def test_a_recurrent_tree_and_a_chain_of_convolutions() -> None:
+    tree = published.load("rnn_nascell")
+    (graph,) = read_graphs(tree.to_json())
+    assert (len(graph.nodes), graph.output) == (15 + 2, "h_{t}, c_{t}")
+    assert read_graphs({"space": "recurrent_tree", "decisions": [*tree.decisions, *tree.decisions]}) == []
+    (graph,) = read_graphs({"space": "chain_cnn", "decisions": ["3x3 filters 8", "1x5 stride 2x1 filters 4 from 1"]})
+    assert graph.edges == ((0, 1, "conv 3x3, 8"), (1, 2, "conv 1x5 /2x1, 4"))
+    assert read_graphs({"space": "chain_cnn", "decisions": ["3x3 filters 8", "relu:0"]}) == []
+
+
 def test_one_cell_for_each_place() -> None:
     data = {"space": "darts", "decisions": [cell(0), cell(1), cell(2)]}
     kinds = ["normal_0", "reduce_1", "normal_2"]

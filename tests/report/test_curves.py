@@ -107,3 +107,21 @@ def test_panels_are_well_formed() -> None:
     assert all(
         sum("line" in path.attrib["class"] for path in figure.iter("path")) == 4 for figure in root.iter("figure")
     )
+
+
+def test_small_numbers_at_an_axis_are_short() -> None:
+    chart = Chart("t", "x", "y", [Line("a", [(0.0, 0.0), (1.0, 3.2e-7)])])
+    drawn = draw_chart(chart)
+    assert [f">{number}</text>" in drawn for number in ("0", "1e-7", "2e-7", "4e-7")] == [True] * 4
+
+
+def test_a_rug_stands_on_the_axis_of_x() -> None:
+    chart = Chart(
+        "t", "x", "y", [Line("a", [(0.0, 1.0), (4.0, 3.0)]), Line("seen", [(1.0, 1.0), (3.0, 1.0)], 1, "rug")]
+    )
+    (rug,) = [
+        path
+        for path in parse(draw_chart(chart)).iter("path")
+        if path.get("class") == "rug line s1" and "L" not in path.attrib["d"] and path.attrib["d"].count("M") == 2
+    ]
+    assert len({y for _, y in re.findall(r"M([\d.]+) ([\d.]+)v-8", rug.attrib["d"])}) == 1

@@ -8,16 +8,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from bayesian_run import PLACES, bayesian_run
 
 from nas_cli.errors import InputError
-from nas_cli.report.album import album_of
-from nas_cli.report.chart import Chart
-from nas_cli.report.maps import Map
-from nas_cli.report.outlooks import pictures_of
+from nas_cli.journal import Trial
+from nas_cli.report.chart import Chart, Point
+from nas_cli.report.heat_maps import Map
+from nas_cli.report.model_pictures import model_pictures_of, side_by_side
 from nas_cli.report.posterior import GRID, Outlook, data_for_outlooks
-from nas_cli.report.prior import prior_pictures
+from nas_cli.report.posterior_pictures import posterior_pictures
+from nas_cli.report.prior_pictures import prior_pictures
 from nas_cli.report.rebuild import rebuild
+from nas_cli.report.trace import trace_of
+from nas_cli.spaces.functions import FunctionSpace
 
 
 def at(look: Outlook, values: Sequence[float], x: float) -> float:
@@ -32,15 +36,92 @@ def test_the_posterior_goes_through_what_was_known() -> None:
     assert [look.proposal for look in plain] == [1, 2, 3, 4, 5]
     for look in plain:
         assert [place for place, _ in look.known] == [(x,) for x in PLACES["brochu1d"]][: len(look.known)]
-        assert len(look.points) == GRID[1]
-        for (x,), score in look.known:
-            assert at(look, look.mean, x) == pytest.approx(score, abs=1e-3)
+        assert len(look.points) >= GRID[1]
+        assert look.points == sorted(look.points)
+        for (x,), score in look.known:  # places of evaluations are points of the grid
+            assert at(look, look.mean, x) == pytest.approx(score, abs=1e-6)
             assert at(look, look.spread, x) < 1e-3
         assert look.incumbent == max(score for _, score in look.known)
         assert not look.members
     assert [look.proposed for look in plain] == [(0.9,), (0.3,), (1.1,), (0.7,), None]
     assert at(plain[0], plain[0].truth, 0.1) == pytest.approx(plain[0].known[0][1], abs=1e-12)
     assert (len(pending.known), pending.waiting, pending.proposed) == (3, [(0.3,), (1.1,)], None)
+
+
+def test_three_evaluations_are_drawn_of_a_longer_design_too() -> None:
+    looks = data_for_outlooks(*bayesian_run("brochu1d", "strategy.initial.points=5"))
+    assert [(len(look.known), look.in_design) for look in looks] == [(3, True), (5, False), (6, False)]
+    assert [look.proposed for look in looks] == [None, (0.7,), None]
+    (few, _), *_ = posterior_pictures(looks)
+    assert isinstance(few, Chart)
+    assert "normal at a point" in [line.name for line in few.lines]
+    assert "no acquisition chose it" in few.note
+
+
+def test_the_maximum_of_a_plateau_is_where_the_search_went() -> None:
+    look = data_for_outlooks(*bayesian_run())[0]
+    flat = replace(look, acquisition=[1.0] * len(look.points), proposed=(0.9,))
+    assert maximum_of(flat)[0] == pytest.approx(0.9)
+    peak = max(range(len(look.points)), key=lambda k: look.acquisition[k])
+    assert maximum_of(replace(look, proposed=None)) == (look.points[peak][0], look.acquisition[peak])
+    far = replace(look, proposed=(1.2,))  # hyper-parameters that are inferred anew may lead elsewhere
+    assert maximum_of(far) == maximum_of(replace(look, proposed=None))
+
+
+def maximum_of(look: Outlook) -> Point:
+    ((_, lower),) = posterior_pictures([look])
+    assert isinstance(lower, Chart)
+    (found,) = [line for line in lower.lines if line.name == "its maximum"]
+    return found.points[0]
+
+
+def test_a_search_is_met_as_it_was() -> None:
+    """Samples of hyper-parameters go on from those of the proposal before: every one in between counts."""
+    run, _ = bayesian_run(
+        "brochu1d",
+        "strategy/hyperparameters=mcmc",
+        "strategy.hyperparameters.samples=2",
+        "strategy.hyperparameters.burn_in=5",
+        "strategy.noise=null",
+        "strategy/acquisition=ei",
+        "strategy/maximiser=sobol_local",
+        "strategy.maximiser.grid=50",
+    )
+    strategy, trials, promised = rebuild(run), [], {}
+    for index in range(8):
+        if index >= strategy.first:
+            _, acquisition = strategy.outlook([])
+            promised[index] = acquisition(torch.tensor([[[0.25]]], dtype=torch.float64)).item()
+        (candidate,) = strategy.ask(1, [])
+        space = strategy.space
+        assert isinstance(space, FunctionSpace)
+        trial = Trial(index, candidate.architecture, space.value(candidate.architecture))
+        strategy.tell(trial)
+        trials.append(trial.to_json())
+    looks = [look for look in data_for_outlooks(run, trace_of([], trials)) if look.proposed is not None]
+    assert [len(look.known) for look in looks] == [2, 3, 4, 5, 6]
+    for look in looks:
+        assert at(look, look.acquisition, 0.3) == pytest.approx(promised[len(look.known)], rel=1e-9)
+
+
+def test_acquisitions_on_the_same_posterior_stand_side_by_side() -> None:
+    models = []
+    for name in ("ei", "pi", "ucb"):
+        found = model_pictures_of(*bayesian_run("brochu1d", f"strategy/acquisition={name}"), title=name)
+        assert found is not None
+        models.append(found)
+    (both,) = side_by_side(models)
+    (upper,), *others = both.posterior
+    assert isinstance(upper, Chart)
+    assert (upper.title, list(upper.marks)) == ("2 evaluations", [])
+    assert [column[0].title for column in others] == ["ei", "pi", "ucb"]
+    assert [column[0] for column in others] == [replace(m.posterior[0][1], title=m.title) for m in models]
+    # One alone, or twice the same, says nothing.
+    assert side_by_side(models[:1]) == []
+    assert side_by_side([models[0], models[0]]) == []
+    other = model_pictures_of(*bayesian_run("brochu1d", "strategy/kernel=se", "strategy/acquisition=ucb"), title="se")
+    assert other is not None
+    assert side_by_side([models[0], other]) == []
 
 
 def test_pending_points_take_the_acquisition_away_from_themselves() -> None:
@@ -62,12 +143,12 @@ def test_what_direct_looked_at_is_told_once() -> None:
 
 
 def test_pictures_of_one_number_and_of_two() -> None:
-    columns = pictures_of(data_for_outlooks(*bayesian_run()))
+    columns = posterior_pictures(data_for_outlooks(*bayesian_run()))
     assert all([type(picture) for picture in column] == [Chart, Chart] for column in columns)
     assert [column[0].title for column in columns][:2] == ["2 evaluations", "3 evaluations"]
     names = [[line.name for line in top.lines] for top, *_ in columns if isinstance(top, Chart)]
     assert ["normal at a point" in each for each in names] == [False, True, False, False, False, False]
-    truth, *others = pictures_of(data_for_outlooks(*bayesian_run("branin")))
+    truth, *others = posterior_pictures(data_for_outlooks(*bayesian_run("branin")))
     assert [len(truth), *map(len, others)] == [1, 3, 3, 3]
     (shown,) = truth
     assert isinstance(shown, Map)
@@ -85,7 +166,7 @@ def test_a_class_of_someone_else_s_is_not_even_imported(tmp_path: Path, monkeypa
         changed = replace(run, config=run.config | {part: inside})
         with pytest.raises(InputError, match="which is not made for a report"):
             rebuild(changed)
-        album = album_of(changed, trace)
+        album = model_pictures_of(changed, trace)
         assert album is not None
         assert "trap_of_a_report" in album.fault
     assert "trap_of_a_report" not in sys.modules
@@ -93,7 +174,7 @@ def test_a_class_of_someone_else_s_is_not_even_imported(tmp_path: Path, monkeypa
 
 def test_damaged_trials_are_told() -> None:
     run, trace = bayesian_run()
-    album = album_of(run, replace(trace, trials=({"index": 0, "what": 1},)))
+    album = model_pictures_of(run, replace(trace, trials=({"index": 0, "what": 1},)))
     assert album is not None
     assert "not a trial" in album.fault
 

@@ -10,7 +10,8 @@ from run_folders import DECISIONS, write_run, write_unfinished
 
 from nas_cli import published
 from nas_cli.errors import InputError
-from nas_cli.report.runs import find_runs
+from nas_cli.report.page import run_title
+from nas_cli.report.runs import find_runs, read_run
 
 
 def test_a_run_is_read(tmp_path: Path) -> None:
@@ -22,6 +23,13 @@ def test_a_run_is_read(tmp_path: Path) -> None:
     assert run.metrics == {"valid_accuracy": 0.9, "test_accuracy": 0.93}
     assert (run.evaluations, run.wall_seconds) == (1000, 1.5)
     assert run.result["best"]["architecture"]["decisions"] == DECISIONS
+
+
+def test_a_formula_has_no_data_set(tmp_path: Path) -> None:
+    """The default that a function's run names was not used; neither the page nor a table may say that it was."""
+    run = read_run(write_run(tmp_path / "a", estimator="function", space="branin", dataset="digits"))
+    assert (run.dataset, run.estimator) == (None, "function")
+    assert run_title(run) == "random on space branin"
 
 
 def test_sweeps_are_walked_and_runs_are_not(tmp_path: Path) -> None:

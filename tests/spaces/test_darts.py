@@ -95,7 +95,7 @@ def test_published_cells_can_be_built(name: str) -> None:
     assert network(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
-@pytest.mark.parametrize("name", ["nasnet_a", "amoebanet_a", "pnasnet5"])
+@pytest.mark.parametrize("name", ["nasnet_a_darts", "amoebanet_a", "pnasnet5"])
 def test_cells_from_elsewhere_have_no_code(name: str) -> None:
     with pytest.raises(InputError, match="darts"):
         SPACE.encode(published.load(name))

@@ -43,6 +43,15 @@ def test_what_a_name_stands_for(name: str, value: float | None) -> None:
     assert found(TRIALS) == value
 
 
+def test_the_mean_of_the_best_few() -> None:
+    trials = [{**trial, "architecture": {"decisions": [k % 4]}} for k, trial in enumerate(TRIALS)]
+    values = {name: found(trials) for name in ("top_1", "top_2", "top_2_at_3", "top_3", "top_4", "top_2_at_6")
+              if (found := reduction(name)) is not None}  # fmt: skip
+    # The fifth is the first once more, and better.
+    assert values == {"top_1": -0.5, "top_2": -0.75, "top_2_at_3": -2.0, "top_3": -3.5 / 3, "top_4": None,
+                      "top_2_at_6": None}  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["wall_seconds", "best_at_", "evaluations_to_x", "at_3", "regret"])
 def test_other_names_are_no_reductions(name: str) -> None:
     assert reduction(name) is None

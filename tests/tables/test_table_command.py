@@ -145,3 +145,18 @@ def test_showing_imports_neither_torch_nor_hydra() -> None:
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.endswith("\nset()\n")
+
+
+def test_plots_stand_on_a_page_of_their_own_or_above_the_searches(call: Call, tmp_path: Path) -> None:
+    text = TABLE.replace("rows:", "plots:\n  - {x: params, y: error}\nrows:", 1)
+    write_table(tmp_path / "mine", text)
+    page = Path("outputs/tables/mine/smoke/report.html")
+    code, said, _ = call("mine", "rows=published")
+    assert code == 0
+    assert f"page: {page}" in said
+    alone = page.read_text()
+    assert "Reported and counted" in alone
+    assert "someone else</text>" in alone
+    call("mine", "rows=found", "seeds=1")
+    both = page.read_text()
+    assert both.index("Reported and counted") < both.index("<h2>Results</h2>")

@@ -47,6 +47,10 @@ class Strategy(ABC):
     def tell(self, trial: Trial) -> None:
         """Take note of a judged candidate; `trial.status` is ``failed`` where it could not be judged."""
 
+    def news(self) -> Sequence[dict[str, Any]]:
+        """What it has learnt since the last call, as lines for `metrics.jsonl`, each given once; most say nothing."""
+        return ()
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """All that `ask` depends on, as tensors and plain data."""

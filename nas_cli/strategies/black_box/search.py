@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, NasError
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.executors import Executor
+from nas_cli.executors.base import Executor
 from nas_cli.journal import Trial
 from nas_cli.runner import Best, Search, Step
 from nas_cli.strategies.black_box.base import Candidate, Strategy
@@ -94,6 +95,9 @@ class BlackBoxSearch(Search):
             self._best = trial
         self.strategy.tell(trial)
 
+    def news(self) -> Sequence[Mapping[str, Any]]:
+        return self.strategy.news()
+
     def replay(self, trial: Trial) -> bool:
         self._ask()
         pending = self._pending.get(trial.index)
@@ -103,6 +107,9 @@ class BlackBoxSearch(Search):
             )
         self.tell(trial)
         return True
+
+    def close(self) -> None:
+        self.executor.close()
 
     def best(self) -> Best:
         if self._best is None or self._best.score is None:

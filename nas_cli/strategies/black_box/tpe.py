@@ -16,7 +16,7 @@ from nas_cli.spaces.base import Space
 from nas_cli.spaces.decisions import Decision, finite_axes, is_active, walk
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 from nas_cli.strategies.black_box.multivariate import Multivariate
-from nas_cli.strategies.black_box.parzen import Density, Form, density
+from nas_cli.strategies.black_box.parzen import Density, density
 
 #: How often a proposal may be one that was judged before, and then a draw from the prior, until something else is done.
 PROPOSALS, DRAWS = 10, 100
@@ -67,7 +67,7 @@ class TPE(Strategy):
         n_candidates: int = 24,
         prior_weight: float = 1.0,
         forgetting: int | None = 25,
-        parzen: Form | Literal["multivariate"] = "multivariate",
+        parzen: Literal["multivariate", "hyperopt", "paper"] = "multivariate",
     ) -> None:
         require(0 < gamma < 1, f"gamma must be between 0 and 1, not {gamma}")
         require(n_startup >= 1, f"n_startup must be at least 1, not {n_startup}")

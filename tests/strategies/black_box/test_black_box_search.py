@@ -12,7 +12,8 @@ import pytest
 from nas_cli.architecture import Architecture
 from nas_cli.errors import DivergedError, InputError, NasError
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.executors import Executor, Serial
+from nas_cli.executors.base import Executor
+from nas_cli.executors.serial import Serial
 from nas_cli.journal import Trial
 from nas_cli.runner import Step
 from nas_cli.strategies.black_box.base import Candidate, Strategy

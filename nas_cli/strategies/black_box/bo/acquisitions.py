@@ -101,6 +101,7 @@ class Acquisition(ABC):
     """An acquisition as an option: `strategy/acquisition=…`.
 
     Attributes:
+        option: its name there; a user's own: its class.
         logarithmic: whether it is the logarithm of what is averaged.
         is_utility: whether it is never negative (or the logarithm of such), so that it can be had per unit of cost.
         fantasises: whether it may be averaged over fantasies of pending results.
@@ -108,11 +109,16 @@ class Acquisition(ABC):
         draws_function: whether it is a random draw, the same for one proposal only.
     """
 
+    option = "Acquisition"
     logarithmic = False
     is_utility = True
     fantasises = True
     judges_jointly = False
     draws_function = False
+
+    def __init_subclass__(cls, option: str | None = None) -> None:
+        super().__init_subclass__()
+        cls.option = option or cls.__name__
 
     def make(self, situation: Situation, log_cost: LogCost | None = None) -> AcquisitionFunction:
         """The acquisition of one point: X (points, 1, columns) -> (points,)."""
@@ -150,7 +156,7 @@ class _Improving(Acquisition):
         return situation.incumbent + self.xi_of(situation.proposal, situation.proposals)
 
 
-class ProbabilityOfImproving(_Improving):
+class ProbabilityOfImproving(_Improving, option="pi"):
     """PI: Phi((mu - f - xi) / sigma).
 
     Reference: Kushner 1964; Brochu, Cora, de Freitas, arXiv:1012.2599, eq. 2.
@@ -163,7 +169,7 @@ class ProbabilityOfImproving(_Improving):
         return ProbabilityOfImprovement(situation.model, self.target(situation).unsqueeze(-1))
 
 
-class ExpectedImproving(_Improving):
+class ExpectedImproving(_Improving, option="ei"):
     """EI: (mu - f - xi) Phi(Z) + sigma phi(Z), Z = (mu - f - xi) / sigma.
 
     Reference: Mockus 1978; Brochu, Cora, de Freitas, arXiv:1012.2599, eq. 4; jointly with pending points: Ginsbourger,
@@ -185,7 +191,7 @@ class ExpectedImproving(_Improving):
         return qExpectedImprovement(situation.model, target, sampler=_sampler(situation), X_pending=situation.pending)
 
 
-class LogExpectedImproving(_Improving):
+class LogExpectedImproving(_Improving, option="log_ei"):
     """The logarithm of EI, which has a gradient also where EI underflows.
 
     Reference: Ament et al., Unexpected improvements to expected improvement, NeurIPS 2023, arXiv:2310.20708.
@@ -203,7 +209,7 @@ class LogExpectedImproving(_Improving):
         )
 
 
-class ConfidenceBound(Acquisition):
+class ConfidenceBound(Acquisition, option="ucb"):
     """UCB: mu + kappa sigma.
 
     Args:
@@ -221,7 +227,7 @@ class ConfidenceBound(Acquisition):
         return UpperConfidenceBound(situation.model, beta=self.kappa**2)
 
 
-class GPUCB(Acquisition):
+class GPUCB(Acquisition, option="gp_ucb"):
     """GP-UCB: mu + sqrt(nu tau_t) sigma, whose weight grows with the number of proposals so that regret vanishes.
 
     tau_t = 2 log(t^(d/2 + 2) pi^2 / 3 delta); on a finite space 2 log(|D| t^2 pi^2 / 6 delta).
@@ -253,7 +259,7 @@ class GPUCB(Acquisition):
         return UpperConfidenceBound(situation.model, beta=beta)
 
 
-class Mean(Acquisition):
+class Mean(Acquisition, option="posterior_mean"):
     """The posterior mean: pure exploitation."""
 
     is_utility = False
@@ -263,7 +269,7 @@ class Mean(Acquisition):
         return PosteriorMean(situation.model)
 
 
-class NoisyExpectedImproving(Acquisition):
+class NoisyExpectedImproving(Acquisition, option="noisy_ei"):
     """The logarithm of EI over the best latent value at the observed points, averaged over what that may be.
 
     Reference: Letham et al., Bayesian Analysis 14, 2019, arXiv:1706.07094; Ament et al., arXiv:2310.20708.

@@ -25,7 +25,7 @@ class Cost(ABC):
         """Raise `CombinationError` where the acquisition cannot be had per unit of cost."""
         if not acquisition.is_utility:
             raise CombinationError(
-                f"strategy/cost=per_second with strategy/acquisition={type(acquisition).__name__}: only what is never "
+                f"strategy/cost=per_second with strategy/acquisition={acquisition.option}: only what is never "
                 "negative can be divided by a cost: pi, ei, log_ei, noisy_ei"
             )
 

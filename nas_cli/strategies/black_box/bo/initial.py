@@ -17,7 +17,7 @@ class Initial(ABC):
     """An initial design as an option: `strategy/initial=…`.
 
     Args:
-        points: how many; None: 5, or twice the decisions if that is more, but at most 20 (ours).
+        points: how many; None: as many as decisions, at least 5 and at most 20 (ours).
     """
 
     def __init__(self, points: int | None = None) -> None:
@@ -26,7 +26,7 @@ class Initial(ABC):
 
     def count(self, dimension: int) -> int:
         """How many points on a space of so many decisions."""
-        return self.points or min(20, max(5, 2 * dimension))
+        return self.points or min(20, max(5, dimension))
 
     @abstractmethod
     def design(self, count: int, dimension: int, seed: int) -> Tensor:

@@ -57,8 +57,8 @@ class Fantasies(Pending):
     def for_(self, acquisition: Acquisition, per_cost: bool) -> Pending:
         if not acquisition.fantasises:
             raise CombinationError(
-                f"strategy/pending=fantasies with strategy/acquisition={type(acquisition).__name__}: it is no average "
-                "over results; take auto"
+                f"strategy/pending=fantasies with strategy/acquisition={acquisition.option}: it is no average over "
+                "results; take auto"
             )
         return self
 
@@ -75,10 +75,10 @@ class Joint(Pending):
     is_joint = True
 
     def for_(self, acquisition: Acquisition, per_cost: bool) -> Pending:
-        name = type(acquisition).__name__
         if not acquisition.judges_jointly:
             raise CombinationError(
-                f"strategy/pending=joint with strategy/acquisition={name}: takes ei, log_ei or noisy_ei; take auto"
+                f"strategy/pending=joint with strategy/acquisition={acquisition.option}: takes ei, log_ei or noisy_ei; "
+                "take auto"
             )
         if per_cost:
             raise CombinationError(

@@ -18,7 +18,7 @@ from nas_cli.spaces.base import Space
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 from nas_cli.strategies.black_box.bo.acquisitions import Acquisition, LogCost, Situation
 from nas_cli.strategies.black_box.bo.cost import Cost, log_durations
-from nas_cli.strategies.black_box.bo.density import NO_NOISE, Treatment
+from nas_cli.strategies.black_box.bo.density import Treatment
 from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess
 from nas_cli.strategies.black_box.bo.hyperparameters import Hyperparameters
 from nas_cli.strategies.black_box.bo.initial import Initial
@@ -52,8 +52,8 @@ class BayesianOptimisation(Strategy):
         initial: the first points.
         evaluations: how many candidates to judge.
         mean: the prior mean, a constant that is inferred, or zero.
-        noise: variance of the scores' noise in units of the modelled scores: inferred, none (1e-6), or a value. The
-            default suits exact functions, which it lets the search polish; take inferred for scores of trainings.
+        noise: variance of the scores' noise in units of the modelled scores; null: inferred. The default suits exact
+            functions, which it lets the search polish; scores of trainings want it inferred.
         amplitude: variance theta_0 of the function in these units; null: inferred, unless the priors fix it.
         incumbent: what is improved on: the best score, or the best posterior mean at a judged point (for noisy scores).
         standardise: whether scores are modelled in units of their standard deviation from their mean.
@@ -76,14 +76,14 @@ class BayesianOptimisation(Strategy):
         initial: Initial,
         evaluations: int = 60,
         mean: Literal["constant", "zero"] = "constant",
-        noise: Literal["inferred", "none"] | float = 1e-8,
+        noise: float | None = 1e-8,
         amplitude: float | None = None,
         incumbent: Literal["best_observed", "best_posterior_mean"] = "best_observed",
         standardise: bool = True,
         target: Literal["score", "log_error"] = "score",
     ) -> None:
         super().__init__(evaluations)
-        require(isinstance(noise, str) or noise > 0, f"noise must be above 0, not {noise}; none stands for {NO_NOISE}")
+        require(noise is None or noise > 0, f"noise must be above 0, not {noise}; null: inferred")
         require(amplitude is None or amplitude > 0, f"amplitude must be above 0, not {amplitude}")
         self.space = space
         self.seed = seed
@@ -93,8 +93,7 @@ class BayesianOptimisation(Strategy):
         self.cost = cost
         self.pending = pending.for_(acquisition, cost.is_modelled)
         self.maximiser = maximiser.for_(space, self.covariance, acquisition)
-        fixed_noise = {"inferred": None, "none": NO_NOISE}[noise] if isinstance(noise, str) else noise
-        treatment = Treatment(mean == "constant", fixed_noise, amplitude)
+        treatment = Treatment(mean == "constant", noise, amplitude)
         self.scores = Surrogate("scores", self.covariance, hyperparameters, priors, treatment, seed)
         self.durations = Surrogate("durations", self.covariance, hyperparameters, priors, treatment, seed)
         self.uses_posterior_mean = incumbent == "best_posterior_mean"

@@ -16,7 +16,7 @@ from nas_cli.strategies.black_box.bo.acquisitions import Acquisition, LogCost, S
 from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, cholesky
 
 
-class Thompson(Acquisition):
+class Thompson(Acquisition, option="thompson"):
     """A draw of the function from the posterior, under one of the vectors of hyper-parameters.
 
     From random features and a pathwise update where the kernel is SE or Matérn of numbers; else jointly at the

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from gp_table import M52, SE, bo, line, points, process, situation, table, tensor
 
+from nas_cli.config import compose, configs_folder
 from nas_cli.errors import InputError
 from nas_cli.strategies.black_box.bo.acquisitions import (
     GPUCB,
@@ -172,6 +176,22 @@ def test_a_draw_is_the_same_function_each_time_it_is_asked() -> None:
 
 
 @pytest.mark.parametrize(
+    "path", sorted((configs_folder() / "strategy/acquisition").glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_an_acquisition_is_called_as_its_file(path: Path) -> None:
+    """Refusals name it so."""
+    module, _, name = yaml.safe_load(path.read_text())["_target_"].rpartition(".")
+    assert getattr(importlib.import_module(module), name).option == path.stem
+
+
+def test_an_acquisition_of_a_user_s_own_has_its_class_s_name() -> None:
+    class Mine(Mean):
+        pass
+
+    assert Mine.option == "Mine"
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (lambda: ExpectedImproving(xi=-1), "xi must not be negative"),
@@ -185,3 +205,11 @@ def test_a_draw_is_the_same_function_each_time_it_is_asked() -> None:
 def test_ranges(make: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("told", "noise"),
+    [(("strategy=bo", "strategy.noise=null"), None), (("+experiment=bo/snoek_mcmc", "strategy.noise=0.01"), 0.01)],
+)
+def test_noise_can_be_inferred_or_named_whatever_it_was(told: tuple[str, ...], noise: float | None) -> None:
+    assert compose("search", told)["strategy"]["noise"] == noise

@@ -77,13 +77,13 @@ def saved(state: dict[str, Any]) -> dict[str, Any]:
 
 WAYS: dict[str, tuple[Space, dict[str, Any]]] = {
     "map": (line(2), {"hyperparameters": MaximumAPosteriori()}),
-    "ml": (line(2), {"hyperparameters": MaximumLikelihood(), "noise": "inferred", "maximiser": Direct(100)}),
+    "ml": (line(2), {"hyperparameters": MaximumLikelihood(), "noise": None, "maximiser": Direct(100)}),
     "mcmc": (
         line(2),
         {
             "hyperparameters": SliceSampling(samples=2, burn_in=2),
             "priors": priors.Spearmint(),
-            "noise": "inferred",
+            "noise": None,
             "acquisition": ExpectedImproving(),
             "maximiser": SobolLocal(grid=100, starts=2),
         },

@@ -92,7 +92,7 @@ def test_auto(acquisition: Acquisition, per_cost: bool, chosen: type[Pending]) -
 @pytest.mark.parametrize(
     ("pending", "acquisition", "per_cost", "message"),
     [
-        (Fantasies(), Thompson(), False, "fantasies with strategy/acquisition=Thompson"),
+        (Fantasies(), Thompson(), False, "fantasies with strategy/acquisition=thompson"),
         (Fantasies(), Mean(), False, "fantasies with"),
         (Fantasies(), NoisyExpectedImproving(), False, "fantasies with"),
         (Joint(), ConfidenceBound(), False, "takes ei, log_ei or noisy_ei"),

@@ -31,6 +31,8 @@ from nas_cli.strategies.black_box.bo.maximisers.base import (
 WIDEST_DIRECT = 20  # dimensions; DIRECT's rectangles multiply with each
 BEST_TRIALS = 5  # that local searches also start at
 AROUND = 20  # perturbed copies of each of them among the raw points
+#: Turns of discrete and continuous search: BoTorch's 64 took minutes on 32 decisions (dbn) and found the same.
+ALTERNATIONS = 8
 SPREADS = (1e-1, 1e-2, 1e-3)  # standard deviations of the perturbations, in turn
 
 
@@ -213,6 +215,7 @@ class Mixed(Maximiser):
                 cat_dims={column: box.levels[column].tolist() for column in box.categorical},
                 raw_samples=self.raw,
                 num_restarts=self.restarts,
+                options={"maxiter_alternating": ALTERNATIONS},
             )
         near = box.rows(hunt.ranked[:BEST_TRIALS])
         return map(box.architecture, box.snapped(torch.cat([found, near])))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nas_cli.report.chart import Chart, Line
-from nas_cli.report.maps import Map
-from nas_cli.report.outlooks import Picture
+from nas_cli.report.heat_maps import Map
 from nas_cli.report.posterior import axes_of, grid_of, is_drawn
+from nas_cli.report.posterior_pictures import Picture
 from nas_cli.report.rebuild import rebuild
 from nas_cli.report.runs import Run
 

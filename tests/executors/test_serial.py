@@ -7,7 +7,7 @@ import pytest
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.executors import Serial
+from nas_cli.executors.serial import Serial
 
 
 class Doubler(Estimator):

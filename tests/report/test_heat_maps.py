@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from nas_cli.report.album import Album
 from nas_cli.report.chart import Chart, Line
-from nas_cli.report.maps import COLOURS, Map, colour, contour, draw_map, map_svg
-from nas_cli.report.sheet import write_sheets
+from nas_cli.report.heat_maps import COLOURS, WIDTH, Map, colour, contour, draw_map, map_svg
+from nas_cli.report.layout import text_width
+from nas_cli.report.model_pictures import ModelPictures
+from nas_cli.report.svg_files import write_svg_files
 
 RAMP = Map("ramp", ("a", 0.0, 2.0), ("b", 0.0, 1.0), [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]], [(1.0, 0.5)], (2.0, 1.0))
 
@@ -53,7 +55,7 @@ def test_a_flat_map_is_drawn() -> None:
 
 def test_sheets_stand_alone_and_only_where_there_is_something(tmp_path: Path) -> None:
     chart = Chart("A & B", "x", "y", [Line("one <", [(0.0, 1.0), (1.0, 2.0)])])
-    write_sheets(tmp_path, [], [Album("of < one", [[chart, RAMP]] * 5)])
+    write_svg_files(tmp_path, [], [ModelPictures("of < one", [[chart, RAMP]] * 5)])
     assert [path.name for path in tmp_path.iterdir()] == ["posterior.svg"]
     root = ElementTree.fromstring((tmp_path / "posterior.svg").read_text())
     words = [element.text for element in root.iter() if element.tag.endswith("text")]
@@ -62,3 +64,13 @@ def test_sheets_stand_alone_and_only_where_there_is_something(tmp_path: Path) ->
     pictures = [each for each in root if each.tag.endswith("svg") and each.get("width") != "26"]
     assert len(pictures) == 10
     assert len({each.get("y") for each in pictures}) == 4  # the fifth column stands in a second row
+
+
+def test_notes_in_a_file_are_broken_into_lines(tmp_path: Path) -> None:
+    note = "A note that says a little more than what one line below a picture can hold, and then some more of it."
+    write_svg_files(tmp_path, [], [ModelPictures("", [[replace(RAMP, note=note)]])])
+    root = ElementTree.fromstring((tmp_path / "posterior.svg").read_text())
+    lines = [each.text or "" for each in root if each.get("class") == "hint"]
+    assert len(lines) > 1
+    assert " ".join(lines) == note
+    assert all(text_width(line, 11) <= WIDTH for line in lines)

@@ -7,33 +7,33 @@ from html import escape
 from pathlib import Path
 
 from nas_cli.journal import write_atomically
-from nas_cli.report import curves, maps
-from nas_cli.report.album import Album
+from nas_cli.report import curves, heat_maps
 from nas_cli.report.chart import Chart
 from nas_cli.report.document import style
 from nas_cli.report.layout import text_width
-from nas_cli.report.outlooks import Picture
+from nas_cli.report.model_pictures import ModelPictures
+from nas_cli.report.posterior_pictures import Picture
 
-MARGIN, TITLE, LEGEND = 16.0, 24.0, 20.0
+MARGIN, TITLE, LEGEND, NOTE = 16.0, 24.0, 20.0, 15.0
 ACROSS = 4  # columns beside each other
-FONT = 12.0
+FONT, NOTE_FONT = 12.0, 11.0
 
 Columns = Sequence[Sequence[Picture]]
 
 
-def write_sheets(folder: Path, charts: Sequence[Chart], albums: Sequence[Album]) -> None:
+def write_svg_files(folder: Path, charts: Sequence[Chart], models: Sequence[ModelPictures]) -> None:
     """Write what a page shows of black-box searches as SVG files beside it: curves, posterior, prior."""
-    sheets: dict[str, list[tuple[str, Columns]]] = {
+    files: dict[str, list[tuple[str, Columns]]] = {
         "curves.svg": [("", [[chart] for chart in charts])],
-        "posterior.svg": [(album.title, album.posterior) for album in albums],
-        "prior.svg": [(album.title, album.prior) for album in albums],
+        "posterior.svg": [(model.title, model.posterior) for model in models],
+        "prior.svg": [(model.title, model.prior) for model in models],
     }
-    for name, blocks in sheets.items():
+    for name, blocks in files.items():
         if any(columns for _, columns in blocks):
-            write_atomically(folder / name, sheet(blocks).encode())
+            write_atomically(folder / name, svg_file(blocks).encode())
 
 
-def sheet(blocks: Sequence[tuple[str, Columns]]) -> str:
+def svg_file(blocks: Sequence[tuple[str, Columns]]) -> str:
     """An SVG file of titled blocks of columns of pictures."""
     parts: list[str] = []
     y, right = MARGIN, 0.0
@@ -60,8 +60,8 @@ def _column(column: Sequence[Picture], x: float, y: float) -> tuple[str, float, 
     parts, top, widest = [], y, 0.0
     for picture in column:
         is_chart = isinstance(picture, Chart)
-        width, height = (curves.WIDTH, curves.HEIGHT) if is_chart else (maps.WIDTH, maps.HEIGHT)
-        drawn = curves.chart_svg(picture) if isinstance(picture, Chart) else maps.map_svg(picture)
+        width, height = (curves.WIDTH, curves.HEIGHT) if is_chart else (heat_maps.WIDTH, heat_maps.HEIGHT)
+        drawn = curves.chart_svg(picture) if isinstance(picture, Chart) else heat_maps.map_svg(picture)
         parts.append(f'<text class="label" font-weight="600" x="{x:g}" y="{top + 14:g}">{escape(picture.title)}</text>')
         top += TITLE
         parts.append(drawn.replace("<svg ", f'<svg x="{x:g}" y="{top:g}" width="{width:g}" height="{height:g}" ', 1))
@@ -70,11 +70,24 @@ def _column(column: Sequence[Picture], x: float, y: float) -> tuple[str, float, 
             legend, used = _legend(picture, x, top, width)
             parts.append(legend)
             top += used
-        else:
-            parts.append(f'<text class="hint" x="{x:g}" y="{top + 12:g}">{escape(picture.note)}</text>')
-            top += LEGEND
+        for words in _lines(picture.note, width):
+            parts.append(f'<text class="hint" x="{x:g}" y="{top + 12:g}">{escape(words)}</text>')
+            top += NOTE
+        top += NOTE
         widest = max(widest, width)
     return "".join(parts), widest, top - y
+
+
+def _lines(note: str, width: float) -> list[str]:
+    """A note in lines that are not wider than so much."""
+    lines: list[str] = []
+    for word in note.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, NOTE_FONT) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def _legend(chart: Chart, x: float, y: float, width: float) -> tuple[str, float]:

@@ -1,0 +1,104 @@
+"""Measurements in processes of their own on this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+
+from nas_cli.architecture import Architecture
+from nas_cli.estimators.base import Estimator, Measurement
+from nas_cli.executors.pool import DeadWorkerError, Pool, measure
+
+
+@dataclass(frozen=True)
+class _Process:
+    process: SpawnProcess
+    pipe: Connection
+
+
+class Processes(Pool[_Process]):
+    """Worker processes on this machine; with several GPUs each worker sees one of them, in turn.
+
+    In which order measurements finish depends on how long they take, so that a strategy which learns from them need
+    not ask the same in two runs; a run that is resumed keeps to the order of its journal.
+
+    Args:
+        workers: how many processes. `hardware.threads` is of each of them.
+        lives: so many workers a measurement may cost.
+    """
+
+    def __init__(self, workers: int = 2, lives: int = 3) -> None:
+        super().__init__(workers, lives)
+        self._begun = 0
+
+    def _begin(self, estimator: bytes) -> _Process:
+        context = multiprocessing.get_context("spawn")  # a fork would share locks and CUDA's state
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, estimator, self._begun), daemon=True)
+        process.start()
+        theirs.close()  # so that its end is seen here as the end of the pipe
+        self._begun += 1
+        return _Process(process, ours)
+
+    def _send(self, worker: _Process, architecture: Architecture, budget: float | None) -> None:
+        with contextlib.suppress(OSError):  # it has died while idle
+            worker.pipe.send((architecture, budget))
+
+    def _next(self, workers: list[_Process]) -> tuple[int, Measurement | Exception]:
+        pipes = [worker.pipe for worker in workers]
+        ready = connection.wait(pipes)[0]
+        number = pipes.index(ready)  # type: ignore[arg-type]
+        try:
+            outcome: Measurement | Exception = pipes[number].recv()
+        except (EOFError, OSError, pickle.UnpicklingError):
+            self._stop(workers[number])
+            code = workers[number].process.exitcode
+            return number, DeadWorkerError(f"a worker process ended with exit code {code}")
+        return number, outcome
+
+    def _stop(self, worker: _Process) -> None:
+        worker.process.kill()
+        worker.process.join()
+        worker.pipe.close()
+
+
+def _serve(pipe: Connection, estimator: bytes, number: int) -> None:
+    """A worker's life: measure what comes through the pipe until it is closed or the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _take_gpu(number)
+    made: Estimator = pickle.loads(estimator)
+    made.prepare()
+    while True:
+        try:
+            architecture, budget = pipe.recv()
+            pipe.send(measure(made, architecture, budget))
+        except (EOFError, OSError):
+            return
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed cannot stop its workers, whose measurements no one would read."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _take_gpu(number: int) -> None:
+    """Let this process see one of several GPUs; before CUDA starts, which reads the variable only once."""
+    import torch
+
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    every = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
+    if len(every) > 1:
+        os.environ["CUDA_VISIBLE_DEVICES"] = every[number % len(every)]

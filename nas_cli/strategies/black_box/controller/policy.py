@@ -1,0 +1,333 @@
+"""The controller: an LSTM that writes a space's tokens one after the other, and what it holds of a sequence.
+
+A sequence has a number for every decision: which of the decision's values it has; -1 where it is not to be made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from nas_cli.errors import CombinationError, InputError, nearest, require
+from nas_cli.seeding import seeded
+from nas_cli.spaces.base import Space
+from nas_cli.spaces.decisions import Decision
+from nas_cli.spaces.tokens import Choice, Pointer, Subset, Tick, Token
+from nas_cli.strategies.black_box.controller.heads import (
+    Attention,
+    Softmax,
+    drawn,
+    each_or_not,
+    entropy,
+    one_of,
+    shaped,
+)
+
+INACTIVE = -1
+
+#: The places of some decisions and the log-probabilities of their values, (n, places, values) -> the values' numbers.
+Choose = Callable[[slice, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Controller:
+    """An LSTM policy as an option: `strategy/controller=lstm`.
+
+    Args:
+        hidden: size of its state and of its inputs. Zoph & Le: 35; NASNet: 100; ENAS: 64.
+        layers: of the LSTM. Zoph & Le: 2.
+        initial: all weights start uniform in ± this. Zoph & Le: 0.08; NASNet and ENAS: 0.1.
+        temperature: logits are divided by it; null: by 1. ENAS: 5 for recurrent cells.
+        tanh: c of c · tanh(logits), which bounds them; null: they are not. ENAS: 2.5 for recurrent cells.
+    """
+
+    hidden: int = 64
+    layers: int = 1
+    initial: float = 0.1
+    temperature: float | None = None
+    tanh: float | None = None
+
+    def __post_init__(self) -> None:
+        require(self.hidden >= 1, f"hidden must be at least 1, not {self.hidden}")
+        require(self.layers >= 1, f"layers must be at least 1, not {self.layers}")
+        require(self.initial >= 0, f"initial must be at least 0, not {self.initial}")
+        for name in ("temperature", "tanh"):
+            value = getattr(self, name)
+            require(value is None or value > 0, f"{name} must be above 0 or null, not {value}")
+
+    def policy(self, space: Space, seed: int, pinned: str | None = None) -> Policy:
+        """A fresh policy over a space's tokens, which does not make the decision that is called `pinned`."""
+        with seeded(seed, "controller"):
+            return Policy(space, self, pinned)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Of sequences: log π(a), and the sum of H(π(·|a_<t)) over the tokens, in nats.
+
+    Shape:
+        log_prob, entropy: (n,)
+    """
+
+    log_prob: Tensor
+    entropy: Tensor
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A token with the places of the decisions that it makes, its head, and those outputs of it that are allowed."""
+
+    token: Token
+    places: slice
+    head: Softmax | Attention | None
+    outputs: Tensor | None = None
+    pinned: bool = False
+
+
+@dataclass
+class _Tape:
+    """What the LSTM has written so far.
+
+    Shape:
+        sequences: (n, decisions), as far as they are written
+        states: (n, hidden) of each layer, and of its cells
+        inputs: (n, hidden), of the next step
+        anchors: (n, hidden) each; keys: the same, by head
+        log_prob, entropy: (n,), sums over the tokens
+    """
+
+    sequences: Tensor
+    states: list[tuple[Tensor, Tensor]]
+    inputs: Tensor
+    anchors: list[Tensor]
+    keys: dict[Attention, list[Tensor]]
+    log_prob: Tensor
+    entropy: Tensor
+
+    @property
+    def top(self) -> Tensor:
+        return self.states[-1][0]
+
+
+class Policy(nn.Module):
+    """An autoregressive LSTM: log π(a) = Σ_t log π(a_t | a_<t).
+
+    Where a token's decisions are not to be made, the sequence goes on as if it had no such token; an anchor of it is
+    the state as it was. A subset makes up to as many decisions as there are anchors, and is left out where it makes
+    none. A step that decides nothing is always taken.
+
+    Args:
+        space: its tokens are written.
+        controller: sizes, and the shape of the logits.
+        pinned: name of a decision that is given, not made.
+
+    Raises `CombinationError` where tokens and decisions do not fit, `InputError` for an unknown decision.
+    Reference: Zoph & Le, ICLR 2017, arXiv:1611.01578, sec. 3; what follows an anchor, and the learned first input, as
+    in the code of Pham et al., ENAS, ICML 2018, arXiv:1802.03268.
+    """
+
+    def __init__(self, space: Space, controller: Controller, pinned: str | None = None) -> None:
+        super().__init__()
+        self.options = controller
+        decisions = space.decisions
+        self.pinned = None if pinned is None else _place(space, pinned)
+        hidden = controller.hidden
+        self.heads = nn.ModuleList()
+        self.steps = self._steps(space, hidden)
+        self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(controller.layers))
+        self.first = nn.Parameter(torch.empty(hidden))
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -controller.initial, controller.initial)
+        self.sizes = torch.tensor([len(_values(decision)) for decision in decisions])
+        self.conditions = [_condition(decisions, place) for place in range(len(decisions))]
+
+    def _steps(self, space: Space, hidden: int) -> tuple[_Step, ...]:
+        """The tokens with their places; makes the heads."""
+        softmaxes: dict[str, Softmax] = {}
+        attentions: dict[str, Attention] = {}
+        steps: list[_Step] = []
+        place = anchors = 0
+        for token in space.tokens:
+            places = _places(space, token, place, anchors)
+            if isinstance(token, Choice):
+                if token.head not in softmaxes:
+                    softmaxes[token.head] = Softmax(hidden, token.width)
+                softmax = softmaxes[token.head]
+                if softmax.width != token.width:
+                    raise CombinationError(f"space={space.name}: tokens of the name {token.head} have several widths")
+                outputs = None if token.allowed is None else torch.tensor(token.allowed)
+                steps.append(_Step(token, places, softmax, outputs, place == self.pinned))
+            elif isinstance(token, Tick):
+                steps.append(_Step(token, places, None))
+            else:
+                steps.append(_Step(token, places, attentions.setdefault(token.head, Attention(hidden))))
+            place, anchors = places.stop, anchors + token.anchor
+        if place != len(space.decisions):
+            raise CombinationError(
+                f"space={space.name}: its tokens make {place} decisions, it has {len(space.decisions)}"
+            )
+        pinnable = {step.places.start for step in steps if step.pinned and not step.token.anchor}
+        if self.pinned is not None and self.pinned not in pinnable:
+            raise CombinationError(f"{space.decisions[self.pinned].name}: is no plain choice and cannot be given")
+        self.heads.extend([*softmaxes.values(), *attentions.values()])
+        return tuple(steps)
+
+    @torch.no_grad()
+    def sample(self, uniforms: Tensor, given: int = INACTIVE) -> tuple[Tensor, Score]:
+        """Sequences as a function of uniform numbers, one for each decision.
+
+        Args:
+            given: the number of the pinned decision's value.
+        Shape:
+            uniforms: (n, decisions), float64 in [0, 1)
+            returns: (n, decisions)
+        """
+        sequences = torch.full(uniforms.shape, INACTIVE)
+        if self.pinned is not None:
+            sequences[:, self.pinned] = given
+        score = self._write(sequences, lambda places, log_p: drawn(log_p, uniforms[:, places]))
+        return sequences, score
+
+    def score(self, sequences: Tensor) -> Score:
+        """What the policy holds of sequences now, with gradients.
+
+        Shape:
+            sequences: (n, decisions)
+        Raises `InputError` for what no sequence can be.
+        """
+        fits = sequences.shape[1] == len(self.sizes)
+        if fits and bool(((sequences >= INACTIVE) & (sequences < self.sizes)).all()):
+            written = sequences.clone()
+            score = self._write(written, lambda places, _: sequences[:, places].clamp(min=0))
+            if torch.equal(written, sequences):
+                return score
+        raise InputError("no sequence of this space: it has values that are not allowed, or decisions too few or many")
+
+    def _write(self, sequences: Tensor, choose: Choose) -> Score:
+        """Write every token for n sequences at once, and fill them in as they come to be."""
+        start = self.first.expand(len(sequences), -1)
+        nothing, none = torch.zeros_like(start), torch.zeros_like(start[:, 0])
+        keys: dict[Attention, list[Tensor]] = {head: [] for head in self.heads if isinstance(head, Attention)}
+        tape = _Tape(sequences, [(nothing, nothing)] * len(self.cells), start, [], keys, none, none)
+        for step in self.steps:
+            live = self._live(sequences, step.places)
+            if step.pinned:
+                sequences[:, step.places] = _where(live, sequences[:, step.places], INACTIVE)
+            elif live is not None and not bool(live.any()):
+                sequences[:, step.places] = INACTIVE
+            else:
+                self._write_one(step, live, tape, choose)
+            if step.token.anchor:
+                tape.anchors.append(tape.top)
+                for head, of_head in keys.items():
+                    of_head.append(head.previous(tape.top))
+        return Score(tape.log_prob, tape.entropy)
+
+    def _write_one(self, step: _Step, live: Tensor | None, tape: _Tape, choose: Choose) -> None:
+        """Write a token where one of its decisions is to be made.
+
+        Shape:
+            live: (n, places), which of them are; None: all
+        """
+        writes = None if live is None or bool(live.any(1).all()) else live.any(1, keepdim=True)
+        tape.states = self._advanced(tape, writes)
+        log_p = self._log_probabilities(step, tape)
+        chosen = None
+        if log_p is not None:
+            chosen = choose(step.places, log_p)
+            tape.sequences[:, step.places] = _where(live, chosen, INACTIVE)
+            of_chosen = log_p.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+            tape.log_prob = tape.log_prob + _where(live, of_chosen, 0.0).sum(1)
+            tape.entropy = tape.entropy + _where(live, entropy(log_p), 0.0).sum(1)
+        tape.inputs = _where(writes, self._following(step, chosen, live, tape), tape.inputs)
+
+    def _live(self, sequences: Tensor, places: slice) -> Tensor | None:
+        """Which of some decisions are to be made, (n, places); None: all, always."""
+        conditions = self.conditions[places]
+        if all(condition is None for condition in conditions):
+            return None
+        columns = [
+            torch.ones(len(sequences), dtype=torch.bool)
+            if condition is None
+            else condition[1][sequences[:, condition[0]]]
+            for condition in conditions
+        ]
+        return torch.stack(columns, 1)
+
+    def _advanced(self, tape: _Tape, writes: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+        """The states after one more step; as they were where nothing is written."""
+        below, states = tape.inputs, []
+        for cell, (hidden, memory) in zip(self.cells, tape.states, strict=True):
+            after = cell(below, (hidden, memory))
+            states.append((_where(writes, after[0], hidden), _where(writes, after[1], memory)))
+            below = states[-1][0]
+        return states
+
+    def _log_probabilities(self, step: _Step, tape: _Tape) -> Tensor | None:
+        """Of the values of a token's decisions, (n, places, values); None where it decides nothing."""
+        if step.head is None:
+            return None
+        if isinstance(step.head, Softmax):
+            return one_of(self._shaped(step.head(tape.top, step.outputs)))
+        scores = self._shaped(step.head(torch.stack(tape.keys[step.head], 1), tape.top))
+        return one_of(scores.unsqueeze(1)) if isinstance(step.token, Pointer) else each_or_not(scores)
+
+    def _shaped(self, logits: Tensor) -> Tensor:
+        return shaped(logits, self.options.temperature, self.options.tanh)
+
+    def _following(self, step: _Step, chosen: Tensor | None, live: Tensor | None, tape: _Tape) -> Tensor:
+        """The next input, (n, hidden)."""
+        if chosen is None:
+            return self.first.expand(len(tape.sequences), -1)
+        if isinstance(step.head, Softmax):
+            embedded: Tensor = step.head.embedding(chosen[:, 0] if step.outputs is None else step.outputs[chosen[:, 0]])
+            return embedded
+        anchors = torch.stack(tape.anchors, 1)
+        if isinstance(step.token, Pointer):
+            return anchors[torch.arange(len(anchors)), chosen[:, 0]]
+        taken = _where(live, chosen, 0).to(anchors.dtype).unsqueeze(2)
+        return (taken * anchors).sum(1) / (1 + taken.sum(1))
+
+
+def _where(condition: Tensor | None, this: Tensor, other: Tensor | float) -> Tensor:
+    """`this` where a condition holds; None: everywhere."""
+    return this if condition is None else torch.where(condition, this, other)
+
+
+def _values(decision: Decision) -> Sequence[object]:
+    values = decision.values()
+    if values is None:
+        raise CombinationError(f"{decision.name} has no end of values, and a controller chooses among finitely many")
+    return values
+
+
+def _place(space: Space, name: str) -> int:
+    names = [decision.name for decision in space.decisions]
+    require(name in names, f"{name}: no such decision of space {space.name}{nearest(name, names)}")
+    return names.index(name)
+
+
+def _condition(decisions: Sequence[Decision], place: int) -> tuple[int, Tensor] | None:
+    """The place of the decision on which one depends, and for which of its values (the last: none) it is made."""
+    when = decisions[place].when
+    if when is None:
+        return None
+    parent = [decision.name for decision in decisions].index(when.decision)
+    fits = [value in when.values for value in _values(decisions[parent])]
+    return parent, torch.tensor([*fits, False])
+
+
+def _places(space: Space, token: Token, place: int, anchors: int) -> slice:
+    """The places of the decisions that a token makes. Raises `CombinationError` where it cannot make them."""
+    wanted = {Choice: 1, Pointer: 1, Subset: anchors, Tick: 0}[type(token)]
+    if isinstance(token, Pointer | Subset) and not anchors:
+        raise CombinationError(f"space={space.name}: a token of the name {token.head} has no anchor before it")
+    for decision in space.decisions[place : place + wanted]:
+        there = len(_values(decision))
+        made = len(token.outputs) if isinstance(token, Choice) else anchors if isinstance(token, Pointer) else 2
+        if made != there:
+            raise CombinationError(f"space={space.name}: {decision.name} has {there} values, and its token {made}")
+    return slice(place, place + wanted)

@@ -1,0 +1,111 @@
+"""Workers in processes of their own: what they hand back, and what their deaths cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mortal import Mortal
+
+from nas_cli.architecture import Architecture
+from nas_cli.errors import CombinationError, InputError
+from nas_cli.estimators.base import Estimator, Measurement
+from nas_cli.executors.base import Executor
+from nas_cli.executors.pool import DeadWorkerError
+from nas_cli.executors.processes import Processes
+from nas_cli.journal import RunFolder
+from nas_cli.progress import ProgressBar
+from nas_cli.runner import run
+from nas_cli.spaces.functions import Brochu1d
+from nas_cli.strategies.black_box.random import Random
+from nas_cli.strategies.black_box.search import BlackBoxSearch
+
+
+@contextmanager
+def started(estimator: Estimator, **options: Any) -> Iterator[Executor]:
+    executor = Processes(**options)
+    executor.start(estimator)
+    try:
+        yield executor
+    finally:
+        executor.close()
+
+
+def outcomes(executor: Executor, *values: float) -> dict[int, Measurement | Exception]:
+    for index, value in enumerate(values):
+        executor.submit(index, Architecture("x", (value,)), float(index))
+    return dict(executor.wait() for _ in values)
+
+
+def test_measurements_and_exceptions_come_back_with_their_index(tmp_path: Path) -> None:
+    with started(Mortal(tmp_path), workers=1) as executor:
+        found = outcomes(executor, 3, 13, 14, 15, 5)
+    assert found[0] == Measurement(6.0, {"budget": 0.0})
+    assert isinstance(found[1], ValueError)
+    assert isinstance(found[2], InputError)  # which ends a search, as in one process
+    assert str(found[3]) == "ParticularError: 1 and 2"
+    assert found[4] == Measurement(10.0, {"budget": 4.0})
+    assert len(list(tmp_path.glob("prepared-*"))) == 1  # one worker served them all
+
+
+def test_a_killed_worker_is_replaced_and_its_measurement_begun_again(tmp_path: Path) -> None:
+    with started(Mortal(tmp_path, fatal=2.0, deaths=1), workers=2) as executor:
+        found = outcomes(executor, 1, 2, 3, 4)
+    assert {index: outcome.score for index, outcome in found.items() if isinstance(outcome, Measurement)} == {
+        0: 2.0,
+        1: 4.0,
+        2: 6.0,
+        3: 8.0,
+    }
+    assert len(list(tmp_path.glob("died-*"))) == 1
+
+
+def test_a_measurement_that_kills_every_worker_fails_alone(tmp_path: Path) -> None:
+    with started(Mortal(tmp_path, fatal=2.0, deaths=99), workers=1, lives=2) as executor:
+        found = outcomes(executor, 2, 3)
+    assert isinstance(found[0], DeadWorkerError)
+    assert str(found[0]) == "a worker process ended with exit code -9, 2 times in a row"
+    assert found[1] == Measurement(6.0, {"budget": 1.0})
+
+
+class Stops(BlackBoxSearch):
+    """Kills a worker that is at work, from outside, when three trials are told."""
+
+    lost: int | None = None
+
+    def tell(self, trial: Any) -> None:
+        super().tell(trial)
+        if self.position == 3:
+            worker, job = self.executor._busy[0]  # type: ignore[attr-defined]
+            worker.process.kill()
+            self.lost = job.index
+
+
+def test_killing_a_worker_in_the_middle_of_a_search_loses_no_trial(tmp_path: Path) -> None:
+    executor = Processes(workers=2)
+    search = Stops(Random(Brochu1d("brochu1d"), seed=0, evaluations=8), Mortal(tmp_path), executor)
+    folder = RunFolder(tmp_path / "run")
+    run(search, folder, ProgressBar("test", False))
+    search.close()
+    trials = folder.read_trials()
+    assert sorted(trial.index for trial in trials) == list(range(8))
+    assert {trial.status for trial in trials} == {"ok"}
+    assert search.lost in range(8)
+    alone = Random(Brochu1d("brochu1d"), seed=0, evaluations=8).ask(8, [])
+    assert {trial.architecture for trial in trials} == {candidate.architecture for candidate in alone}
+
+
+def test_what_cannot_be_sent_is_refused_at_once(tmp_path: Path) -> None:
+    estimator = Mortal(tmp_path)
+    estimator.note = lambda: None  # type: ignore[attr-defined]
+    with pytest.raises(CombinationError, match=r"Mortal cannot be sent to other processes .*; take executor=serial"):
+        Processes().start(estimator)
+
+
+@pytest.mark.parametrize("option", ["workers", "lives"])
+def test_ranges(option: str) -> None:
+    with pytest.raises(InputError, match=f"{option} must be at least 1, not 0"):
+        Processes(**{option: 0})

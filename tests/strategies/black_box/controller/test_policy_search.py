@@ -1,0 +1,354 @@
+"""The strategy: batches, baselines, pending samples, growth, resuming, and that it learns."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from token_spaces import chain, macro, micro, recurrent
+
+from nas_cli.architecture import Architecture
+from nas_cli.errors import InputError
+from nas_cli.estimators.base import Estimator, Measurement
+from nas_cli.executors.base import Executor
+from nas_cli.journal import RunFolder, Trial
+from nas_cli.progress import ProgressBar
+from nas_cli.runner import run
+from nas_cli.spaces.base import Space
+from nas_cli.spaces.functions import Branin
+from nas_cli.strategies.black_box.base import Candidate
+from nas_cli.strategies.black_box.controller.baseline import MovingAverage
+from nas_cli.strategies.black_box.controller.growth import Growth, NoGrowth, Steps
+from nas_cli.strategies.black_box.controller.policy import Controller
+from nas_cli.strategies.black_box.controller.rewards import Score
+from nas_cli.strategies.black_box.controller.strategy import PolicySearch
+from nas_cli.strategies.black_box.controller.updates import PPO, Reinforce, Update
+from nas_cli.strategies.black_box.search import BlackBoxSearch
+
+
+def searcher(
+    space: Space, update: Update | None = None, seed: int = 0, growth: Growth | None = None, **options: Any
+) -> PolicySearch:
+    controller = options.pop("controller", Controller())
+    return PolicySearch(
+        space, seed, controller, update or Reinforce(), Score(), MovingAverage(), growth or NoGrowth(), **options
+    )
+
+
+def told(made: PolicySearch, candidate: Candidate, score: float | None, index: int = 0) -> None:
+    status = "ok" if score is not None else "failed"
+    made.tell(Trial(index, candidate.architecture, score, status=status))
+
+
+def share(target: tuple[Any, ...], architecture: Architecture) -> float:
+    return sum(map(lambda one, other: one == other, target, architecture.decisions)) / len(target)
+
+
+def saved(state: dict[str, Any]) -> dict[str, Any]:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
+    return loaded
+
+
+def weights(made: PolicySearch) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(made.policy.parameters()).detach().clone()
+
+
+@pytest.mark.parametrize(("space", "update"), [(recurrent(8), Reinforce()), (macro(6, 4), PPO())])
+def test_it_learns_what_is_rewarded(space: Space, update: Update) -> None:
+    """The share of decisions as in a hidden target, of the first batch and of the last five; the slow test has 100."""
+    first, last = learnt(space, update, 0, 30)
+    assert last > first + 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("update", [Reinforce, PPO])
+@pytest.mark.parametrize("space", [recurrent(8), macro(6, 6)], ids=["recurrent", "macro"])
+def test_it_learns_in_100_updates(space: Space, update: Callable[[], Update], seed: int) -> None:
+    first, last = learnt(space, update(), seed, 100)
+    assert last >= first + 0.1
+
+
+def learnt(space: Space, update: Update, seed: int, updates: int) -> tuple[float, float]:
+    drawn = torch.Generator().manual_seed(1000 + seed)
+    target = tuple(
+        values[int(torch.randint(len(values), (), generator=drawn))]
+        for values in (decision.values() or () for decision in space.decisions)
+    )
+    made = searcher(space, update, seed, batch=20, evaluations=20 * updates)
+    means = []
+    for _ in range(updates):
+        scores = []
+        for candidate in made.ask(20, []):
+            scores.append(share(target, candidate.architecture))
+            told(made, candidate, scores[-1])
+        means.append(sum(scores) / 20)
+    return means[0], sum(means[-5:]) / 5
+
+
+def test_an_update_is_one_step_of_adam_on_the_batch_alone() -> None:
+    """Against a loss written down again: (R - b) of a batch with the baseline of before it, and the entropy."""
+    space = recurrent(3)
+    made = searcher(space, batch=3, entropy_weight=0.1, learning_rate=0.01)
+    twin = searcher(space, batch=3, entropy_weight=0.1, learning_rate=0.01)
+    optimizer = torch.optim.Adam(twin.policy.parameters(), 0.01)
+    baseline = 0.0
+    for batch, rewards in enumerate(([0.2, 0.5, 0.8], [0.9, 0.1, 0.3])):
+        candidates = made.ask(3, [])
+        for candidate, reward in zip(candidates, rewards, strict=True):
+            told(made, candidate, reward)
+        baseline = rewards[0] if batch == 0 else baseline
+        sequences = torch.tensor(
+            [
+                [d.values().index(v) for d, v in zip(space.decisions, c.architecture.decisions, strict=True)]  # type: ignore[union-attr]
+                for c in candidates
+            ]
+        )
+        score = twin.policy.score(sequences)
+        loss = -sum(((r - baseline) * score.log_prob[k] + 0.1 * score.entropy[k]) / 3 for k, r in enumerate(rewards))
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[union-attr]
+        optimizer.step()
+        for reward in rewards:
+            baseline = 0.95 * baseline + 0.05 * reward
+        assert torch.allclose(weights(made), weights(twin), rtol=0, atol=1e-5)
+        news = made.news()
+        assert [line["update"] for line in news] == [batch + 1]
+        assert news[0]["baseline"] == pytest.approx(baseline)
+        assert news[0]["reward"] == pytest.approx(sum(rewards) / 3)
+        assert news[0]["evaluations"] == 3 * batch + 3
+    assert made.news() == []
+
+
+def test_batches_are_accumulated_before_a_step() -> None:
+    space = macro(3, 2)
+    made = searcher(space, batch=2, accumulate=3)
+    before = weights(made)
+    for k, candidate in enumerate(made.ask(6, [])):
+        assert torch.equal(weights(made), before)
+        told(made, candidate, [0.1, 0.9, 0.4, 0.3, 0.8, 0.5][k])
+    assert not torch.equal(weights(made), before)
+    assert [line["update"] for line in made.news()] == [1]
+    # With the same policy one batch of six differs in its baseline alone.
+    average = MovingAverage()
+    assert made.baseline.value == pytest.approx(
+        [average.advantages([r]) and average.value for r in (0.1, 0.9, 0.4, 0.3, 0.8, 0.5)][-1]
+    )
+
+
+def test_results_are_taken_in_the_order_in_which_they_are_told() -> None:
+    """The baseline starts at the first reward that is told, not at that of the first sample."""
+    made = searcher(recurrent(4), batch=2)
+    first, second = made.ask(2, [])
+    told(made, second, 0.8)
+    told(made, first, 0.2)
+    assert made.baseline.value == pytest.approx(0.95 * 0.8 + 0.05 * 0.2)
+
+
+def test_ppo_weighs_by_the_policy_that_sampled() -> None:
+    """Samples of before an update: their ratio is not 1 in the first epoch of the next."""
+    made = searcher(recurrent(6), PPO(epochs=1), batch=4, learning_rate=0.05)
+    old = made.ask(4, [])
+    for candidate, score in zip(made.ask(4, []), (0.1, 0.9, 0.5, 0.2), strict=True):
+        told(made, candidate, score)
+    (news,) = made.news()
+    assert news["ratio"] == pytest.approx(1, abs=1e-5)
+    for candidate, score in zip(old, (0.3, 0.6, 0.5, 0.2), strict=True):
+        told(made, candidate, score)
+    (news,) = made.news()
+    assert abs(news["ratio"] - 1) > 1e-3
+
+
+def test_a_failed_candidate_is_worth_the_least_so_far() -> None:
+    made = searcher(macro(3, 2), batch=3)
+    candidates = made.ask(5, [])
+    told(made, candidates[0], None)  # nothing to compare with: left out
+    assert made.lowest is None
+    for candidate, score in zip(candidates[1:4], (-0.5, None, -0.25), strict=True):
+        told(made, candidate, score)
+    (news,) = made.news()
+    assert news["reward"] == pytest.approx((-0.5 - 0.5 - 0.25) / 3)
+    assert news["evaluations"] == 4
+    assert bool(weights(made).isfinite().all())
+
+
+def test_nothing_but_failures_teaches_nothing() -> None:
+    made = searcher(macro(3, 2), batch=2)
+    before = weights(made)
+    for candidate in made.ask(10, []):
+        told(made, candidate, None)
+    assert torch.equal(weights(made), before)
+    assert made.news() == []
+
+
+def test_one_architecture_can_be_pending_twice() -> None:
+    space = macro(2, 1)  # two architectures
+    made = searcher(space, batch=6)
+    candidates = made.ask(6, [])
+    assert len({candidate.architecture for candidate in candidates}) < 6
+    for candidate in candidates:
+        told(made, candidate, 0.5)
+    assert len(made.news()) == 1
+    with pytest.raises(InputError, match="was not asked for"):
+        told(made, candidates[0], 0.5)
+
+
+def test_workers_change_no_draw() -> None:
+    together, alone = searcher(micro(2)), searcher(micro(2))
+    assert [c.architecture for c in together.ask(7, [])] == [alone.ask(1, [])[0].architecture for _ in range(7)]
+
+
+class TestGrowth:
+    def test_the_number_of_layers_follows_the_samples(self) -> None:
+        space = chain(1, 4)
+        made = searcher(space, growth=Steps("layers", 1, 1, 3), evaluations=12, batch=2)
+        found = []
+        for candidate in [*made.ask(2, []), *made.ask(5, [])]:  # across two bounds
+            space.encode(candidate.architecture)
+            found.append(candidate.architecture.decisions[0])
+            told(made, candidate, 0.1)
+        assert found == [1, 1, 1, 2, 2, 2, 3]
+        again = searcher(space, growth=Steps("layers", 1, 1, 3), evaluations=12, batch=2)
+        again.load_state_dict(saved(made.state_dict()))
+        assert again.ask(3, [])[-1].architecture.decisions[0] == 4
+
+    @pytest.mark.parametrize(
+        ("growth", "fault"),
+        [
+            (Steps("layers", 1, 1, 2), "growth: layers=5, of sample 8, is not one of 1, 2, 3, 4"),
+            (Steps("depth", 1, 1, 2), "depth: no such decision of space tokens"),
+            (Steps("layers", 0, 1, 100), "growth: layers=0, of sample 0"),
+        ],
+    )
+    def test_one_that_leaves_the_space_is_refused_at_once(self, growth: Growth, fault: str) -> None:
+        with pytest.raises(InputError, match=fault):
+            searcher(chain(1, 4), growth=growth, evaluations=10)
+        searcher(chain(1, 4), growth=Steps("layers", 1, 1, 2), evaluations=8)
+
+
+class Later(Executor):
+    """Three workers of which the one that began last ends first."""
+
+    workers = 3
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[int, Architecture]] = []
+
+    def start(self, estimator: Estimator) -> None:
+        self.estimator = estimator
+
+    def submit(self, index: int, architecture: Architecture, budget: float | None) -> None:
+        self.waiting.append((index, architecture))
+        self.waiting.sort()
+
+    def wait(self) -> tuple[int, Measurement | Exception]:
+        index, architecture = self.waiting.pop()
+        return index, self.estimator.measure(architecture)
+
+
+class Shares(Estimator):
+    """The share of zeros; some of them fail."""
+
+    def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
+        made = [value for value in architecture.decisions if value is not None]
+        zeros = sum(value == 0 for value in made)
+        return Measurement(math.nan if zeros == 2 else zeros / len(made))
+
+
+class Killed(Exception):  # noqa: N818  (no error, but what a kill is here)
+    """A kill."""
+
+
+@pytest.mark.parametrize("update", [Reinforce, PPO])
+@pytest.mark.parametrize("after", [8, 17])  # the last trial is on the disk, and nothing else of it
+@pytest.mark.parametrize("with_checkpoint", [True, False])
+def test_a_killed_run_goes_on_bit_for_bit(
+    tmp_path: Path, update: Callable[[], Update], after: int, with_checkpoint: bool
+) -> None:
+    """With several workers, pending samples and a batch under way; also its lines of metrics."""
+
+    def search(limit: int | None = None) -> BlackBoxSearch:
+        growth, small = Steps("layers", 2, 1, 6), Controller(hidden=8)
+        options = {"growth": growth, "controller": small, "batch": 2, "accumulate": 2, "evaluations": 18}
+        strategy = searcher(chain(1, 4), update(), **options)
+        made = BlackBoxSearch(strategy, Shares(), Later())
+        if limit is not None:
+            original, count = made.tell, iter(range(limit))
+
+            def tell(trial: Trial) -> None:
+                if next(count, None) is None:
+                    raise Killed
+                original(trial)
+
+            made.tell = tell  # type: ignore[method-assign]
+        return made
+
+    def finish(folder: RunFolder, limit: int | None = None) -> BlackBoxSearch:
+        made = search(limit)
+        run(made, folder, ProgressBar("test"), checkpoint_seconds=0.0 if with_checkpoint else 1e9)
+        folder.release()
+        return made
+
+    whole = finish(RunFolder(tmp_path / "whole"))
+    killed = RunFolder(tmp_path / "killed")
+    with pytest.raises(Killed):
+        finish(killed, after)
+    killed.release()
+    resumed = finish(RunFolder(tmp_path / "killed"))
+    facts = [
+        [(t.index, t.architecture, t.score) for t in RunFolder(tmp_path / name).read_trials()]
+        for name in ("whole", "killed")
+    ]
+    assert facts[0] == facts[1]
+    assert len(facts[0]) == 18
+    one, other = whole.strategy, resumed.strategy
+    assert isinstance(one, PolicySearch)
+    assert isinstance(other, PolicySearch)
+    assert torch.equal(weights(one), weights(other))
+    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
+    assert lines[0] == lines[1]
+    assert [json.loads(line)["update"] for line in lines[0].splitlines()] == list(range(1, one.updates + 1))
+    assert one.updates >= 3
+
+
+def test_everything_that_matters_is_in_the_state() -> None:
+    """Of a search in the middle of everything, resumed and gone on with; half of the pending are told first."""
+    space = micro(1)
+    first = searcher(space, PPO(), batch=3, accumulate=2)
+    waiting = list(first.ask(12, []))
+    for k in range(10):
+        told(first, waiting.pop(k % len(waiting)), 0.1 * k)
+    second = searcher(space, PPO(), batch=3, accumulate=2)
+    second.load_state_dict(saved(first.state_dict()))
+    second.news(), first.news()
+    for made in (first, second):
+        for candidate in waiting:
+            told(made, candidate, 0.3)
+    assert torch.equal(weights(first), weights(second))
+    assert first.news() == second.news() != []
+    assert first.ask(2, []) == second.ask(2, [])
+    assert first.baseline.value == second.baseline.value
+    assert first.lowest == second.lowest == 0.0
+
+
+def test_numbers_without_an_end_are_refused() -> None:
+    with pytest.raises(InputError, match="has no end of values"):
+        searcher(Branin("branin"))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("batch", 0), ("accumulate", 0), ("entropy_weight", -1.0), ("learning_rate", 0.0), ("evaluations", 0)],
+)
+def test_options_that_are_refused(option: str, value: float) -> None:
+    with pytest.raises(InputError, match=option):
+        searcher(recurrent(2), **{option: value})
