@@ -18,7 +18,7 @@ class Bar:
         self._bar = bar
 
     def advance(self, position: int, figures: Mapping[str, float]) -> None:
-        """Move to `position`; show `figures` (fractions named …accuracy or …error are shown in percent)."""
+        """Move to `position`; show `figures` (fractions named …accuracy… or …error are shown in percent)."""
         if figures:
             self._bar.set_postfix_str(", ".join(_figure(*item) for item in figures.items()), refresh=False)
         self._bar.update(position - self._bar.n)
@@ -46,7 +46,7 @@ class ProgressBar:
 
 
 def _figure(name: str, value: float) -> str:
-    if name.endswith(("accuracy", "error")):
+    if "accuracy" in name or name.endswith("error"):
         return f"{name.replace('_', ' ')} {100 * value:.2f}%"
     return f"{name.replace('_', ' ')} {value:.4g}"
 

@@ -29,6 +29,8 @@ class Estimator(ABC):
 
     #: What the score is called in `result.json`, e.g. ``valid_accuracy``.
     score_name: str = "score"
+    #: How many candidates it judges in minutes, for strategies that can use any number.
+    candidates: int = 500
 
     def prepare(self) -> None:  # noqa: B027  (a hook, not a gap)
         """Set a process up that measures for others; called once in each worker of an executor."""

@@ -31,6 +31,8 @@ class Train(Estimator):
             Not for a space of hyper-parameters either.
     """
 
+    candidates = 60
+
     def __init__(
         self,
         space: Space,

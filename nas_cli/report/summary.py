@@ -45,7 +45,7 @@ def _figures(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 def show(name: str, value: Any) -> str:
     """A figure for a person: accuracies and errors in percent, counts in millions."""
-    if name.endswith(("accuracy", "error")):
+    if "accuracy" in name or name.endswith("error"):
         return f"{100 * value:.2f} %"
     if name.startswith(("params", "macs")):
         return f"{value:,} ({value / 1e6:.2f} M)"

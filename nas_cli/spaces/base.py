@@ -10,7 +10,8 @@ import numpy as np
 
 from nas_cli.architecture import Architecture, CellGraph, Value
 from nas_cli.errors import InputError
-from nas_cli.spaces.decisions import Decision, active, count, finite_axes, is_active
+from nas_cli.spaces.combinations import active, count, finite_axes, is_active
+from nas_cli.spaces.decisions import Decision
 from nas_cli.spaces.graphs import LabelledGraph, Path, labelled_graph, paths
 from nas_cli.spaces.tokens import Token, one_each
 

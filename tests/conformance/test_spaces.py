@@ -18,7 +18,8 @@ from nas_cli.errors import InputError
 from nas_cli.networks.mixed import FanOut
 from nas_cli.seeding import seeded
 from nas_cli.spaces.base import CellSpace, NetworkSpace, Space, SupernetSpace
-from nas_cli.spaces.decisions import Decision, count, walk
+from nas_cli.spaces.combinations import count, walk
+from nas_cli.spaces.decisions import Decision
 
 NAMES = configuration.choices()["space"]
 DRAWS = 25

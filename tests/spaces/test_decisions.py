@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_cli.errors import InputError
-from nas_cli.spaces.decisions import Categorical, Decision, Integer, Normal, Number, Real, When, active, count, walk
+from nas_cli.spaces.combinations import active, count, walk
+from nas_cli.spaces.decisions import Categorical, Decision, Integer, Normal, Number, Real, When
 
 NUMBERS: list[Number] = [
     Integer("integer", 2, 4),

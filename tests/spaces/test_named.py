@@ -97,7 +97,10 @@ def test_a_search_knows_no_such_key() -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("architecture.colums=4", "architecture.colums=4: no such decision of space fractalnet (did you mean columns?)"),
+        (
+            "architecture.colums=4",
+            "architecture.colums=4: no such decision of space fractalnet (did you mean columns?)",
+        ),
         ("architecture.columns=9", "architecture.columns=9: must be a whole number from 1 to 6"),
         ("architecture.columns=two", "architecture.columns=two: must be a whole number from 1 to 6"),
         ("architecture.columns.x=2", "architecture.columns={'x': 2}: must be a whole number from 1 to 6"),

@@ -51,6 +51,10 @@ class Strategy(ABC):
         """What it has learnt since the last call, as lines for `metrics.jsonl`, each given once; most say nothing."""
         return ()
 
+    def preferred(self) -> Architecture | None:
+        """Which of the judged candidates is the best, where scores are noisy; None: the one of the highest score."""
+        return None
+
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """All that `ask` depends on, as tensors and plain data."""

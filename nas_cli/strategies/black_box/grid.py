@@ -10,7 +10,7 @@ from nas_cli.architecture import Value
 from nas_cli.errors import require
 from nas_cli.journal import Trial
 from nas_cli.spaces.base import Space
-from nas_cli.spaces.decisions import count, walk
+from nas_cli.spaces.combinations import count, walk
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 
 

@@ -13,7 +13,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from nas_cli.architecture import Value
-from nas_cli.spaces.decisions import Categorical, Decision, Integer, Normal, Real, is_active
+from nas_cli.spaces.combinations import is_active
+from nas_cli.spaces.decisions import Categorical, Decision, Integer, Normal, Real
 from nas_cli.strategies.black_box.parzen import NARROWEST, Kernels, forget, log, prior, spread
 
 #: Width of the kernels of n trials with d decisions, as a share of the prior's: this times n^(-1 / (d + 4)). On Branin

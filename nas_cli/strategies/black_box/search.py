@@ -37,6 +37,7 @@ class BlackBoxSearch(Search):
         self._told = 0
         self._pending: dict[int, _Pending] = {}
         self._best: Trial | None = None
+        self._judged: dict[Architecture, Trial] = {}  # the best trial of each
         self._last_error: str | None = None
         executor.start(estimator)
 
@@ -93,6 +94,10 @@ class BlackBoxSearch(Search):
             self._last_error = trial.error
         elif self._best is None or self._best.score is None or trial.score > self._best.score:
             self._best = trial
+        if trial.score is not None:
+            before = self._judged.get(trial.architecture)
+            if before is None or before.score is None or trial.score > before.score:
+                self._judged[trial.architecture] = trial
         self.strategy.tell(trial)
 
     def news(self) -> Sequence[Mapping[str, Any]]:
@@ -114,7 +119,10 @@ class BlackBoxSearch(Search):
     def best(self) -> Best:
         if self._best is None or self._best.score is None:
             raise NasError(f"none of {self._told} candidates could be judged; the last error: {self._last_error}")
-        return Best(self._best.architecture, self._best.score, self._best.metrics)
+        preferred = self.strategy.preferred()
+        best = self._best if preferred is None else self._judged[preferred]
+        assert best.score is not None
+        return Best(best.architecture, best.score, best.metrics)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -126,6 +134,7 @@ class BlackBoxSearch(Search):
                 for index, p in self._pending.items()
             ],
             "best": None if self._best is None else self._best.to_json(),
+            "judged": [trial.to_json() for trial in self._judged.values()],
             "last_error": self._last_error,
         }
 
@@ -138,6 +147,8 @@ class BlackBoxSearch(Search):
             for entry in state["pending"]
         }
         self._best = None if state["best"] is None else Trial.from_json(state["best"])
+        judged = map(Trial.from_json, state["judged"])
+        self._judged = {trial.architecture: trial for trial in judged}
         self._last_error = state["last_error"]
 
 

@@ -13,7 +13,8 @@ from nas_cli.errors import require
 from nas_cli.journal import Trial
 from nas_cli.seeding import numpy_generator
 from nas_cli.spaces.base import Space
-from nas_cli.spaces.decisions import Decision, finite_axes, is_active, walk
+from nas_cli.spaces.combinations import finite_axes, is_active, walk
+from nas_cli.spaces.decisions import Decision
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 from nas_cli.strategies.black_box.multivariate import Multivariate
 from nas_cli.strategies.black_box.parzen import Density, density

@@ -238,3 +238,18 @@ def test_a_foreign_trial_is_refused() -> None:
         search = BlackBoxSearch(Counting(evaluations=4), Judge(wave), Serial())
         with pytest.raises(InputError, match=f"trial {wrong.index} is not what this configuration asks for"):
             search.replay(wrong)
+
+
+def test_a_strategy_may_prefer_another_than_the_highest_score() -> None:
+    class Prefers(Counting):
+        def preferred(self) -> Architecture | None:
+            return self.told[1].architecture
+
+    search = BlackBoxSearch(Prefers(evaluations=10), Judge(wave), Serial())
+    finish(search)
+    again = BlackBoxSearch(Prefers(evaluations=10), Judge(wave), Serial())
+    again.load_state_dict(search.state_dict())
+    again.strategy.told = search.strategy.told  # type: ignore[attr-defined]
+    for each in (search, again):
+        assert each.best().architecture == search.strategy.told[1].architecture  # type: ignore[attr-defined]
+        assert each.best().score == search.strategy.told[1].score  # type: ignore[attr-defined]

@@ -199,6 +199,17 @@ class BayesianOptimisation(Strategy):
         score = trial.score if trial.score is not None and math.isfinite(trial.score) else None
         self.observations.add(trial.architecture, score, trial.cost_seconds)
 
+    def preferred(self) -> Architecture | None:
+        """The judged point of the best posterior mean, where that is what proposals improve on (Brochu et al. 2.4)."""
+        if not self.uses_posterior_mean or not self.observations.scores:
+            return None
+        chain = self.scores.chain
+        with torch.no_grad():
+            model = self._posterior()
+            means = model.moments(self.covariance.inputs.rows(self.observations.judged))[0]
+        self.scores.chain = chain  # asking for it changes nothing
+        return self.observations.judged[int(means.mean(dim=0).reshape(-1).argmax())]
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "observations": self.observations.state_dict(),

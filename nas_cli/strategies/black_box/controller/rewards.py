@@ -70,3 +70,19 @@ class Perplexity(Reward):
             have = ", ".join(trial.metrics) or "none at all"
             raise InputError(f"strategy/reward=perplexity: trials have no {PERPLEXITY}, only {have}")
         return float(self.c / perplexity**self.exponent)
+
+
+class Auto(Reward):
+    """The score itself, or c / perplexity^2 where a trial has a perplexity.
+
+    Args:
+        c: a reward of a tenth for the frequencies of `pydoc`'s words alone, whose perplexity is 233. Zoph & Le, on
+            PTB: 80.
+    """
+
+    def __init__(self, c: float = 5400.0) -> None:
+        self.by_perplexity = Perplexity(c)
+        self.by_score = Score()
+
+    def of(self, score: float, trial: Trial) -> float:
+        return (self.by_perplexity if PERPLEXITY in trial.metrics else self.by_score).of(score, trial)

@@ -11,6 +11,7 @@ import torch
 
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, require
+from nas_cli.estimators.base import Estimator
 from nas_cli.journal import Trial
 from nas_cli.seeding import numpy_generator
 from nas_cli.spaces.base import Space
@@ -44,7 +45,8 @@ class PolicySearch(Strategy):
         reward: what a score is worth.
         baseline: what rewards are compared with.
         growth: a decision that is not left to the controller.
-        evaluations: how many candidates to judge.
+        estimator: what judges.
+        evaluations: how many candidates to judge; None: as many as the estimator judges in minutes.
         batch: m, results in a batch. Zoph & Le: 8 on CIFAR-10, 1 on PTB; NASNet: 20.
         accumulate: batches, each with its own baseline, that make one update. Zoph & Le: 1, on PTB 10.
         entropy_weight: of the policy's entropy beside the gain. NASNet: 1e-5.
@@ -64,12 +66,14 @@ class PolicySearch(Strategy):
         reward: Reward,
         baseline: MovingAverage,
         growth: Growth,
-        evaluations: int = 500,
+        estimator: Estimator,
+        evaluations: int | None = None,
         batch: int = 10,
         accumulate: int = 1,
         entropy_weight: float = 3e-3,
         learning_rate: float = 2e-3,
     ) -> None:
+        evaluations = estimator.candidates if evaluations is None else evaluations
         super().__init__(evaluations)
         require(batch >= 1, f"batch must be at least 1, not {batch}")
         require(accumulate >= 1, f"accumulate must be at least 1, not {accumulate}")

@@ -283,3 +283,17 @@ def test_branin_within_thirty() -> None:
         )
         regrets.append(-0.397887357729738 - run(strategy, space, 30)[-1])
     assert sorted(regrets)[1] < 0.1
+
+
+def test_with_noise_the_best_is_where_the_posterior_mean_is_not_the_luckiest_score() -> None:
+    """A lone 1.3 between zeros is luck; three scores of about 1 beside each other are not."""
+    scores = {0.19: 1.0, 0.2: 1.05, 0.21: 0.95, 0.79: 0.0, 0.8: 1.3, 0.81: 0.0}
+    space = line()
+    for incumbent, best in (("best_posterior_mean", 0.2), ("best_observed", 0.8)):
+        made = bo(space, hyperparameters=Fixed(), noise=0.1, incumbent=incumbent)
+        for index, (x, value) in enumerate(scores.items()):
+            made.tell(trial(index, space.decode((x,)), value))
+        before = saved(made.state_dict())
+        preferred = made.preferred()
+        assert (0.8 if preferred is None else preferred.decisions[0]) == pytest.approx(best, abs=0.011)
+        assert saved(made.state_dict())["scores"] == before["scores"]  # asking for it changed nothing

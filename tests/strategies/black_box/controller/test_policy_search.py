@@ -32,12 +32,27 @@ from nas_cli.strategies.black_box.controller.updates import PPO, Reinforce, Upda
 from nas_cli.strategies.black_box.search import BlackBoxSearch
 
 
+class Anything(Estimator):
+    candidates = 7
+
+    def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
+        raise NotImplementedError
+
+
 def searcher(
     space: Space, update: Update | None = None, seed: int = 0, growth: Growth | None = None, **options: Any
 ) -> PolicySearch:
     controller = options.pop("controller", Controller())
     return PolicySearch(
-        space, seed, controller, update or Reinforce(), Score(), MovingAverage(), growth or NoGrowth(), **options
+        space,
+        seed,
+        controller,
+        update or Reinforce(),
+        options.pop("reward", Score()),
+        MovingAverage(),
+        growth or NoGrowth(),
+        options.pop("estimator", Anything()),
+        **options,
     )
 
 
@@ -352,3 +367,9 @@ def test_numbers_without_an_end_are_refused() -> None:
 def test_options_that_are_refused(option: str, value: float) -> None:
     with pytest.raises(InputError, match=option):
         searcher(recurrent(2), **{option: value})
+
+
+def test_it_judges_as_many_as_the_estimator_can_in_minutes_unless_it_is_told() -> None:
+    space = macro(3, 2)
+    assert searcher(space).evaluations == 7
+    assert searcher(space, evaluations=3).evaluations == 3

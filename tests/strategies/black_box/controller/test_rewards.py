@@ -9,7 +9,7 @@ from nas_cli.errors import InputError
 from nas_cli.journal import Trial
 from nas_cli.strategies.black_box.controller.baseline import MovingAverage
 from nas_cli.strategies.black_box.controller.growth import NoGrowth, Steps
-from nas_cli.strategies.black_box.controller.rewards import Perplexity, Power, Score
+from nas_cli.strategies.black_box.controller.rewards import Auto, Perplexity, Power, Score
 
 
 def trial(score: float, **metrics: float) -> Trial:
@@ -23,6 +23,11 @@ def test_rewards() -> None:
     assert Perplexity().of(-4.0, trial(-4.0, valid_perplexity=80.0)) == pytest.approx(0.0125)
     assert Perplexity().of(-4.0, trial(-4.0, valid_perplexity=64.0)) == pytest.approx(0.01953125)
     assert Perplexity(exponent=1.0).of(-4.0, trial(-4.0, valid_perplexity=64.0)) == pytest.approx(1.25)
+
+
+def test_auto_is_the_score_unless_there_is_a_perplexity() -> None:
+    assert Auto().of(0.5, trial(0.5)) == 0.5
+    assert Auto(c=80.0).of(-64.0, trial(-64.0, valid_perplexity=64.0)) == 0.01953125
 
 
 def test_a_perplexity_that_there_is_not() -> None:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from nas_cli.architecture import Architecture, Value
 from nas_cli.spaces.base import Space
-from nas_cli.spaces.decisions import Categorical, Decision, is_active
+from nas_cli.spaces.combinations import is_active
+from nas_cli.spaces.decisions import Categorical, Decision
 from nas_cli.strategies.black_box.bo.kernels.base import Inputs
 
 INACTIVE = 0.5  # of the unit interval: where an inactive number stands

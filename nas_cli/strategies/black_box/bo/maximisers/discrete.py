@@ -11,7 +11,7 @@ from nas_cli.architecture import Architecture, Value
 from nas_cli.errors import CombinationError, require
 from nas_cli.seeding import numpy_generator
 from nas_cli.spaces.base import Space
-from nas_cli.spaces.decisions import is_active, walk
+from nas_cli.spaces.combinations import is_active, walk
 from nas_cli.strategies.black_box.bo.acquisitions import Acquisition
 from nas_cli.strategies.black_box.bo.kernels.base import Covariance
 from nas_cli.strategies.black_box.bo.maximisers.base import Hunt, Maximiser
