@@ -31,7 +31,7 @@ class Train(Estimator):
             Not for a space of hyper-parameters either.
     """
 
-    candidates = 60
+    candidates = 40
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class TrainLanguage(Estimator):
     """
 
     score_name = "negative_valid_perplexity"
-    candidates = 60
+    candidates = 40
 
     def __init__(
         self, space: Space, dataset: Dataset | TextDataset, hardware: Hardware, seed: int, recipe: LanguageRecipe

@@ -58,7 +58,7 @@ class FractalSpace(NetworkSpace):
         columns = self._columns(architecture)
         return (
             f"{COLUMNS}: {columns}\n"
-            f"in each block: {convolutions(columns)} convolutions, {paths(columns)} paths, depth {depth(columns)}"
+            f"in each block: convolutions {convolutions(columns)}, paths {paths(columns)}, depth {depth(columns)}"
         )
 
     def graphs(self, architecture: Architecture) -> list[CellGraph]:

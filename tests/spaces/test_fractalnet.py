@@ -93,7 +93,7 @@ def test_the_published_record_is_that_of_twenty_layers() -> None:
 
 
 def test_it_is_told_and_drawn() -> None:
-    assert space().describe(of(3)) == "columns: 3\nin each block: 7 convolutions, 5 paths, depth 4"
+    assert space().describe(of(3)) == "columns: 3\nin each block: convolutions 7, paths 5, depth 4"
     assert space().graphs(of(3)) == [graph(3)] == read_graphs(of(3).to_json())
 
 
