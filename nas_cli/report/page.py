@@ -250,14 +250,16 @@ def _best(run: Run, trace: Trace) -> str:
         return ""
     scored.sort(key=lambda pair: -pair[0])
     name = run.score_name or "score"
-    rows = []
-    for score, trial in scored[:BEST]:
+    rows: dict[str, list[str]] = {}  # by architecture: one that was judged again is no further candidate
+    for score, trial in scored:
         data = trial.get("architecture")
         decisions = data.get("decisions") if isinstance(data, dict) else None
         text = ", ".join(map(str, decisions)) if isinstance(decisions, list) else ""
         place = number(trial.get("index"))
-        rows.append(["" if place is None else f"{place + 1:g}", show(name, score), text])
-    return table(["evaluation", name.replace("_", " "), "architecture"], rows, text=["architecture"])
+        rows.setdefault(text, ["" if place is None else f"{place + 1:g}", show(name, score), text])
+        if len(rows) == BEST:
+            break
+    return table(["evaluation", name.replace("_", " "), "architecture"], list(rows.values()), text=["architecture"])
 
 
 def _numbers(trace: Trace) -> str:

@@ -148,7 +148,9 @@ def test_a_black_box_search(tmp_path: Path) -> None:
     page = page_of(write_lines(write_run(tmp_path), trials, "trials.jsonl"))
     assert "Best so far" in page.text
     assert "1 of 3 evaluations failed." in page.text
-    assert "Best candidates" in page.text
+    best = page.text.partition("Best candidates")[2]
+    assert best.count("none, skip_connect") == 1  # judged twice, and one candidate
+    assert best.index("3") < best.index("none, skip_connect")  # the better of the two evaluations
     assert "DARTS+" not in page.text
 
 

@@ -45,7 +45,7 @@ class Hyperparameters(ABC):
 
     Args:
         patience: they are inferred again when there are more observations by this share.
-        at_most: so many observations, drawn at random, are used for it.
+        at_most: so many observations are used for it: the better half of them the best, the others drawn at random.
     """
 
     def __init__(self, patience: float = 0.0, at_most: int = 500) -> None:

@@ -28,6 +28,12 @@ class Observations:
         """Whether there was a trial of it, failed or not."""
         return architecture in self._known
 
+    @property
+    def failed(self) -> list[Architecture]:
+        """Those that could never be judged, in the order told."""
+        judged = set(self.judged)
+        return [architecture for architecture in self._known if architecture not in judged]
+
     def ranked(self) -> list[Architecture]:
         """Architectures by falling score, each once."""
         order = sorted(range(len(self.scores)), key=lambda k: -self.scores[k])

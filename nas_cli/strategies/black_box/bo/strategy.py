@@ -11,7 +11,7 @@ from botorch.acquisition import AcquisitionFunction
 from torch import Tensor
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import require
+from nas_cli.errors import InputError, require
 from nas_cli.journal import Trial
 from nas_cli.seeding import derive, numpy_generator
 from nas_cli.spaces.base import Space
@@ -27,19 +27,20 @@ from nas_cli.strategies.black_box.bo.kernels.box import Box
 from nas_cli.strategies.black_box.bo.maximisers.base import Hunt, Maximiser
 from nas_cli.strategies.black_box.bo.maximisers.discrete import every
 from nas_cli.strategies.black_box.bo.observations import Observations
-from nas_cli.strategies.black_box.bo.pending import Pending
+from nas_cli.strategies.black_box.bo.pending import ConstantLiar, Pending
 from nas_cli.strategies.black_box.bo.priors import Priors
 from nas_cli.strategies.black_box.bo.surrogate import Surrogate, standardised
 
 TRIES = 1000  # random architectures before a space is taken to be exhausted
 FEW = 20_000  # architectures that are gone through instead
+FAILURES = 200  # the newest, that proposals keep away from
 
 
 class BayesianOptimisation(Strategy):
     """Proposes what a Gaussian process of the scores so far makes look best.
 
-    The first points come from a design, every later one from the maximum of an acquisition. Failed trials are no data;
-    nothing is proposed twice.
+    The first points come from a design, every later one from the maximum of an acquisition. Failed trials count as the
+    worst score in proposals, and not at all for hyper-parameters; nothing is proposed twice.
 
     Args:
         kernel: how alike architectures are.
@@ -147,6 +148,9 @@ class BayesianOptimisation(Strategy):
         seed = derive(self.seed, "proposal", self.proposed)
         with torch.no_grad():
             model = self._posterior()
+            if failed := self.observations.failed[-FAILURES:]:
+                # As bad as the worst; nothing would keep the next proposal from their side otherwise.
+                model = ConstantLiar("min").condition(model, self.covariance.inputs.rows(failed), seed)
             rows = self.covariance.inputs.rows(waiting) if waiting else None
             if rows is not None:
                 model = self.pending.condition(model, rows, seed)
@@ -193,10 +197,14 @@ class BayesianOptimisation(Strategy):
         if not self.cost.is_modelled:
             return None
         targets, shift, scale = standardised(log_durations(self.observations.seconds))
-        return self.cost.log_cost(self.durations.posterior(self.observations.judged, targets), shift, scale)
+        scores = torch.tensor(self.observations.scores, dtype=torch.float64)
+        model = self.durations.posterior(self.observations.judged, targets, scores)
+        return self.cost.log_cost(model, shift, scale)
 
     def tell(self, trial: Trial) -> None:
         score = trial.score if trial.score is not None and math.isfinite(trial.score) else None
+        if self.is_log_error and score is not None and score > 1:
+            raise InputError(f"strategy.target=log_error: a score of {score:g} is no accuracy; take target=score")
         self.observations.add(trial.architecture, score, trial.cost_seconds)
 
     def preferred(self) -> Architecture | None:

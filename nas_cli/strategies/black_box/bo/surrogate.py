@@ -48,14 +48,21 @@ class Surrogate:
         self.seed = seed
         self.chain: Chain | None = None
 
-    def posterior(self, architectures: Sequence[Architecture], targets: Tensor) -> GaussianProcess:
-        """The process given targets (n,), with hyper-parameters as new as they need be."""
+    def posterior(
+        self, architectures: Sequence[Architecture], targets: Tensor, worth: Tensor | None = None
+    ) -> GaussianProcess:
+        """The process given targets (n,), with hyper-parameters as new as they need be.
+
+        Args:
+            worth: (n,), which of too many observations to keep; None: those of high targets.
+        """
         total = len(targets)
         generator = numpy_generator(self.seed, self.name, total)
-        kept = subset(targets, MOST, generator)
+        worth = targets if worth is None else worth
+        kept = subset(worth, MOST, generator)
         rows, targets = self.covariance.inputs.rows([architectures[k] for k in kept]), targets[kept]
         if self.hyperparameters.is_due(self.chain, total):
-            used = subset(targets, self.hyperparameters.at_most, generator)
+            used = subset(worth[kept], self.hyperparameters.at_most, generator)
             self.chain = self._inferred(rows[used], targets[used], total, generator)
         assert self.chain is not None
         vectors = Vectors(self.covariance, self.chain.vectors, self.chain.level)
@@ -75,11 +82,11 @@ class Surrogate:
         self.chain = None if state is None else Chain(**state)
 
 
-def subset(targets: Tensor, most: int, generator: np.random.Generator) -> list[int]:
+def subset(worth: Tensor, most: int, generator: np.random.Generator) -> list[int]:
     """Numbers of at most so many observations, in order: the best half, and the others at random."""
-    if len(targets) <= most:
-        return list(range(len(targets)))
-    order = targets.argsort(descending=True, stable=True).tolist()
+    if len(worth) <= most:
+        return list(range(len(worth)))
+    order = worth.argsort(descending=True, stable=True).tolist()
     others = generator.choice(order[most // 2 :], most - most // 2, replace=False)
     return sorted([*order[: most // 2], *others.tolist()])
 

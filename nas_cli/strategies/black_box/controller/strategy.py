@@ -55,7 +55,8 @@ class PolicySearch(Strategy):
         accumulate: batches, each with its own baseline, that make one update. Zoph & Le: 1, on PTB 10.
         entropy_weight: of the policy's entropy beside the gain. NASNet: 1e-5.
         learning_rate: of Adam, which moves a weight by about as much a step; None: so that all steps together can move
-            it by a half, which a long search does in small steps and a short one in large. Zoph & Le: 6e-4, 5e-4 on PTB; NASNet: 3.5e-4; ENAS: 3.5e-3 for convolutional cells.
+            it by a half, which a long search does in small steps and a short one in large. Zoph & Le: 6e-4, 5e-4 on
+            PTB; NASNet: 3.5e-4; ENAS: 3.5e-3 for convolutional cells.
 
     Differs from the papers: one process holds the policy, which many workers may sample from; their parameter servers
     take gradients from replicas.

@@ -12,7 +12,7 @@ import torch
 from gp_table import Made, bo, line, mixed_space, run
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import CombinationError
+from nas_cli.errors import CombinationError, InputError
 from nas_cli.journal import Trial
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.decisions import Categorical, Integer, Real, When
@@ -297,3 +297,36 @@ def test_with_noise_the_best_is_where_the_posterior_mean_is_not_the_luckiest_sco
         preferred = made.preferred()
         assert (0.8 if preferred is None else preferred.decisions[0]) == pytest.approx(best, abs=0.011)
         assert saved(made.state_dict())["scores"] == before["scores"]  # asking for it changed nothing
+
+
+def test_proposals_keep_away_from_what_failed() -> None:
+    """Where one side of a plane always fails, and would be best, the search turns to the other side."""
+    space = line(2)
+    made = bo(space, hyperparameters=Fixed(), noise=1e-6)
+    failed: list[np.ndarray[Any, Any]] = []
+    nearest = math.inf
+    for index in range(16):
+        (candidate,) = made.ask(1, [])
+        x = np.array([float(value or 0) for value in space.encode(candidate.architecture)])
+        nearest = min([nearest, *(float(np.linalg.norm(x - other)) for other in failed)])
+        if x[0] > 0.6:
+            failed.append(x)
+            made.tell(Trial(index, candidate.architecture, None, status="failed"))
+        else:
+            made.tell(trial(index, candidate.architecture, float(x.sum())))
+    assert failed
+    assert nearest > 1e-3
+    assert len(failed) < 10
+
+
+def test_the_size_of_a_finite_space_reaches_the_confidence_bound() -> None:
+    space = Made(Categorical("a", ("x", "y", "z")), Categorical("b", ("x", "y")), name="six")
+    made = bo(space, kernel=CategoricalKernel(), hyperparameters=Fixed(), acquisition=GPUCB(), maximiser=Enumerate())
+    tell(made, 3)
+    assert made.outlook([])[0].size == 6
+
+
+def test_an_error_s_logarithm_wants_accuracies() -> None:
+    made = bo(line(), target="log_error")
+    with pytest.raises(InputError, match="target=log_error: a score of 1.5 is no accuracy; take target=score"):
+        made.tell(trial(0, line().decode((0.5,)), 1.5))

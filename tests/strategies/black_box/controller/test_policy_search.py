@@ -373,3 +373,12 @@ def test_it_judges_as_many_as_the_estimator_can_in_minutes_unless_it_is_told() -
     space = macro(3, 2)
     assert searcher(space).evaluations == 7
     assert searcher(space, evaluations=3).evaluations == 3
+
+
+@pytest.mark.parametrize(
+    ("update", "evaluations", "rate"), [(Reinforce(), 500, 0.005), (PPO(), 500, 0.00125), (Reinforce(), 20, 0.05)]
+)
+def test_a_short_search_moves_in_large_steps(update: Update, evaluations: int, rate: float) -> None:
+    """Half a unit by 500 / 5 steps, or 4 times as many in PPO; four steps would be of 0.125, which is too large."""
+    made = searcher(macro(3, 2), update, batch=5, evaluations=evaluations)
+    assert made.optimizer.param_groups[0]["lr"] == pytest.approx(rate)

@@ -217,5 +217,6 @@ class Mixed(Maximiser):
                 num_restarts=self.restarts,
                 options={"maxiter_alternating": ALTERNATIONS},
             )
-        near = box.rows(hunt.ranked[:BEST_TRIALS])
-        return map(box.architecture, box.snapped(torch.cat([found, near])))
+        # Should that be a point that was judged already, the best of many others is next.
+        others = box.snapped(box.stretched(sobol(self.raw, box.columns, derive(hunt.seed, "others"))))
+        return map(box.architecture, torch.cat([box.snapped(found), ranked(others, hunt.values(others))]))
