@@ -322,7 +322,7 @@ def test_proposals_keep_away_from_what_failed() -> None:
 def test_the_size_of_a_finite_space_reaches_the_confidence_bound() -> None:
     space = Made(Categorical("a", ("x", "y", "z")), Categorical("b", ("x", "y")), name="six")
     made = bo(space, kernel=CategoricalKernel(), hyperparameters=Fixed(), acquisition=GPUCB(), maximiser=Enumerate())
-    tell(made, 3)
+    tell(made, 6)
     assert made.outlook([])[0].size == 6
 
 
