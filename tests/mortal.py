@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 from nas_cli.architecture import Architecture
@@ -16,14 +17,18 @@ class Mortal(Estimator):
 
     Args:
         notes: a folder where each death and each preparation leaves a file.
+        fit: whether it can get ready.
     """
 
-    def __init__(self, notes: Path, fatal: float | None = None, deaths: int = 1) -> None:
+    def __init__(self, notes: Path, fatal: float | None = None, deaths: int = 1, fit: bool = True) -> None:
         self.notes = notes
         self.fatal = fatal
         self.deaths = deaths
+        self.fit = fit
 
     def prepare(self) -> None:
+        if not self.fit:
+            raise RuntimeError("no licence\nhere")
         (self.notes / f"prepared-{os.getpid()}").touch()
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
@@ -37,6 +42,11 @@ class Mortal(Estimator):
         if value == self.fatal and len(list(self.notes.glob("died-*"))) < self.deaths:
             (self.notes / f"died-{os.getpid()}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        if value == 17:
+            (self.notes / f"asleep-{os.getpid()}").touch()
+            time.sleep(3600)
+        if value == 16:
+            return Measurement(1.0, {"what": lambda: 1.0})  # type: ignore[dict-item]
         return Measurement(2 * value, {"budget": budget or 0.0})
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import CombinationError, require
+from nas_cli.errors import CombinationError, InputError, require
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.executors.base import Executor
 
@@ -18,6 +18,10 @@ Worker = TypeVar("Worker")
 
 class DeadWorkerError(Exception):
     """A worker ended in the middle of a measurement."""
+
+
+class UnfitWorkerError(Exception):
+    """A worker could not get ready to measure, and none will."""
 
 
 @dataclass
@@ -66,6 +70,8 @@ class Pool(Executor, Generic[Worker]):
         while True:
             number, outcome = self._next([worker for worker, _ in self._busy])
             worker, job = self._busy.pop(number)
+            if isinstance(outcome, UnfitWorkerError):
+                raise InputError(f"a worker cannot measure: {outcome}") from None
             if not isinstance(outcome, DeadWorkerError):
                 self._idle.append(worker)
                 self._distribute()
@@ -103,7 +109,7 @@ class Pool(Executor, Generic[Worker]):
     def _next(self, workers: list[Worker]) -> tuple[int, Measurement | Exception]:
         """Wait until one of these busy workers has finished: its place among them, and what came out.
 
-        That is `DeadWorkerError` where the worker has come to its end.
+        That is `DeadWorkerError` where the worker has come to its end, `UnfitWorkerError` where it could not begin.
         """
 
     @abstractmethod
@@ -112,12 +118,24 @@ class Pool(Executor, Generic[Worker]):
 
 
 def measure(estimator: Estimator, architecture: Architecture, budget: float | None) -> Measurement | Exception:
-    """What a worker does: measure, and hand back any exception as something that can be sent to another process."""
+    """What a worker does: measure, and hand back any exception; both can be sent to another process."""
     try:
-        return estimator.measure(architecture, budget)
+        measured = estimator.measure(architecture, budget)
+        pickle.dumps(measured)  # a user's metrics can be anything
+        return measured
     except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # an exception with arguments of its own cannot be made anew from its text
             return RuntimeError(f"{type(error).__name__}: {error}")
         return error
+
+
+def prepared(estimator: bytes) -> Estimator:
+    """The estimator in a worker, ready to measure. Raises `UnfitWorkerError`, with the reason in one line."""
+    try:
+        made: Estimator = pickle.loads(estimator)
+        made.prepare()
+    except Exception as error:  # a user's class can fail in any way
+        raise UnfitWorkerError(" ".join(f"{type(error).__name__}: {error}".split())) from None
+    return made

@@ -14,18 +14,19 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
 from nas_cli.architecture import Architecture
-from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.executors.pool import DeadWorkerError, Pool, measure
+from nas_cli.estimators.base import Measurement
+from nas_cli.executors.pool import DeadWorkerError, Pool, UnfitWorkerError, measure, prepared
 
 
 @dataclass(frozen=True)
 class _Process:
     process: SpawnProcess
     pipe: Connection
+    place: int  # among the workers; its successor has the same
 
 
 class Processes(Pool[_Process]):
-    """Worker processes on this machine; with several GPUs each worker sees one of them, in turn.
+    """Worker processes on this machine; with several GPUs each worker sees one of them (`hardware.device=cuda`).
 
     In which order measurements finish depends on how long they take, so that a strategy which learns from them need
     not ask the same in two runs; a run that is resumed keeps to the order of its journal.
@@ -37,16 +38,21 @@ class Processes(Pool[_Process]):
 
     def __init__(self, workers: int = 2, lives: int = 3) -> None:
         super().__init__(workers, lives)
-        self._begun = 0
 
     def _begin(self, estimator: bytes) -> _Process:
         context = multiprocessing.get_context("spawn")  # a fork would share locks and CUDA's state
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, estimator, self._begun), daemon=True)
-        process.start()
+        taken = {worker.place for worker in [*self._idle, *(worker for worker, _ in self._busy)]}
+        place = next(place for place in range(self.workers) if place not in taken)
+        process = context.Process(target=_serve, args=(theirs, estimator, place), daemon=True)
+        # A worker begins deaf to Ctrl-C: it reaches the whole group, and the parent decides what it means.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         theirs.close()  # so that its end is seen here as the end of the pipe
-        self._begun += 1
-        return _Process(process, ours)
+        return _Process(process, ours, place)
 
     def _send(self, worker: _Process, architecture: Architecture, budget: float | None) -> None:
         with contextlib.suppress(OSError):  # it has died while idle
@@ -70,20 +76,22 @@ class Processes(Pool[_Process]):
         worker.pipe.close()
 
 
-def _serve(pipe: Connection, estimator: bytes, number: int) -> None:
+def _serve(pipe: Connection, estimator: bytes, place: int) -> None:
     """A worker's life: measure what comes through the pipe until it is closed or the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    _take_gpu(number)
-    made: Estimator = pickle.loads(estimator)
-    made.prepare()
-    while True:
+    _take_gpu(place)
+    with contextlib.suppress(EOFError, OSError):  # the parent has closed the pipe
         try:
+            made = prepared(estimator)
+        except UnfitWorkerError as error:
+            pipe.send(error)
+            return
+        while True:
             architecture, budget = pipe.recv()
             pipe.send(measure(made, architecture, budget))
-        except (EOFError, OSError):
-            return
 
 
 def _end_with_parent() -> None:
@@ -94,11 +102,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _take_gpu(number: int) -> None:
+def _take_gpu(place: int) -> None:
     """Let this process see one of several GPUs; before CUDA starts, which reads the variable only once."""
     import torch
 
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     every = visible.split(",") if visible else [str(gpu) for gpu in range(torch.cuda.device_count())]
     if len(every) > 1:
-        os.environ["CUDA_VISIBLE_DEVICES"] = every[number % len(every)]
+        os.environ["CUDA_VISIBLE_DEVICES"] = every[place % len(every)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from nas_cli.architecture import Architecture
 from nas_cli.errors import InputError, require
 from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.executors.pool import DeadWorkerError, Pool, measure
+from nas_cli.executors.pool import DeadWorkerError, Pool, UnfitWorkerError, measure, prepared
 
 
 @dataclass
@@ -103,8 +102,13 @@ class _Served:
     """The estimator in an actor."""
 
     def __init__(self, estimator: bytes) -> None:
-        self.estimator: Estimator = pickle.loads(estimator)
-        self.estimator.prepare()
+        self.estimator: Estimator | UnfitWorkerError
+        try:
+            self.estimator = prepared(estimator)
+        except UnfitWorkerError as error:  # raised here it would end the actor, and its reason with it
+            self.estimator = error
 
     def measure(self, architecture: Architecture, budget: float | None) -> Measurement | Exception:
+        if isinstance(self.estimator, UnfitWorkerError):
+            return self.estimator
         return measure(self.estimator, architecture, budget)

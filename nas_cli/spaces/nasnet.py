@@ -25,6 +25,7 @@ from nas_cli.spaces.graphs import SUM, LabelledGraph, labelled_graph
 from nas_cli.spaces.tokens import Choice, Token
 
 DOUBLINGS = 4  # of the filters, from the first cells to the last: two reductions
+NEAR = 0.05  # how far a width may be off what was asked for: cells of five states come in steps of 40 or 80
 
 
 class NasNetSpace(NetworkSpace):
@@ -161,7 +162,7 @@ class NasNetSpace(NetworkSpace):
         Args:
             channels, cells, stem: as of the space, whose own they are where left out.
             penultimate: P of the paper's N @ P, filters of the layer before the classifier, in place of `channels`:
-                F = P / (4 · states that the normal cell concatenates), rounded to what can be halved.
+                F = P / (4 · states that the normal cell concatenates), rounded by at most 5 % to what can be halved.
             stem_filters, skip_reduction_input: as of `Skeleton`.
             auxiliary, dropout, drop_path_by_depth, norm_momentum, norm_epsilon: as of `NasNetNetwork`.
         """
@@ -170,7 +171,10 @@ class NasNetSpace(NetworkSpace):
         if penultimate is not None:
             require(channels is None, f"channels={channels} and penultimate={penultimate} both set the width; give one")
             step = granularity(stem)
-            channels = max(step, step * round(penultimate / (DOUBLINGS * len(found["normal"].outputs) * step)))
+            each = DOUBLINGS * len(found["normal"].outputs)
+            channels = max(step, step * round(penultimate / (each * step)))
+            is_near = abs(each * channels - penultimate) <= NEAR * penultimate
+            require(is_near, f"penultimate={penultimate}: this cell makes multiples of {each * step}")
         skeleton = Skeleton(
             stem,
             self.skeleton.channels if channels is None else channels,

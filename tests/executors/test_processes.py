@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,12 +46,13 @@ def outcomes(executor: Executor, *values: float) -> dict[int, Measurement | Exce
 
 def test_measurements_and_exceptions_come_back_with_their_index(tmp_path: Path) -> None:
     with started(Mortal(tmp_path), workers=1) as executor:
-        found = outcomes(executor, 3, 13, 14, 15, 5)
+        found = outcomes(executor, 3, 13, 14, 15, 5, 16)
     assert found[0] == Measurement(6.0, {"budget": 0.0})
     assert isinstance(found[1], ValueError)
     assert isinstance(found[2], InputError)  # which ends a search, as in one process
     assert str(found[3]) == "ParticularError: 1 and 2"
     assert found[4] == Measurement(10.0, {"budget": 4.0})
+    assert "pickle" in str(found[5])  # a metric that cannot be sent
     assert len(list(tmp_path.glob("prepared-*"))) == 1  # one worker served them all
 
 
@@ -96,6 +101,49 @@ def test_killing_a_worker_in_the_middle_of_a_search_loses_no_trial(tmp_path: Pat
     assert search.lost in range(8)
     alone = Random(Brochu1d("brochu1d"), seed=0, evaluations=8).ask(8, [])
     assert {trial.architecture for trial in trials} == {candidate.architecture for candidate in alone}
+
+
+def test_a_worker_that_cannot_begin_ends_the_search_with_its_reason(tmp_path: Path) -> None:
+    with started(Mortal(tmp_path, fit=False)) as executor:
+        executor.submit(0, Architecture("x", (1,)), None)
+        with pytest.raises(InputError, match="a worker cannot measure: RuntimeError: no licence here"):
+            executor.wait()
+
+
+def test_a_killed_parent_leaves_no_worker(tmp_path: Path) -> None:
+    """The worker would sleep for an hour; the parent kills itself once it has begun."""
+    program = f"""
+import os, signal, sys, time
+from pathlib import Path
+from mortal import Mortal
+from nas_cli.architecture import Architecture
+from nas_cli.executors.processes import Processes
+if __name__ == "__main__":
+    executor = Processes(workers=1)
+    executor.start(Mortal(Path({str(tmp_path)!r})))
+    executor.submit(0, Architecture("x", (17,)), None)
+    while not list(Path({str(tmp_path)!r}).glob("asleep-*")):
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    script = tmp_path / "parent.py"
+    script.write_text(program, encoding="utf-8")
+    path = os.pathsep.join(sys.path)
+    subprocess.run([sys.executable, str(script)], env={**os.environ, "PYTHONPATH": path}, check=False, timeout=120)
+    (asleep,) = tmp_path.glob("asleep-*")
+    pid = int(asleep.name.partition("-")[2])
+    for _ in range(200):
+        if not alive(pid):
+            break
+        time.sleep(0.05)
+    assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_what_cannot_be_sent_is_refused_at_once(tmp_path: Path) -> None:

@@ -306,7 +306,7 @@ def _values(decision: Decision) -> Sequence[object]:
 
 def _place(space: Space, name: str) -> int:
     names = [decision.name for decision in space.decisions]
-    require(name in names, f"{name}: no such decision of space {space.name}{nearest(name, names)}")
+    require(name in names, f"{name}: no such decision of space {space.name} as it is configured{nearest(name, names)}")
     return names.index(name)
 
 

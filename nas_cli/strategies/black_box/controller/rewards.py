@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 
-from nas_cli.errors import InputError, require
+from nas_cli.errors import CombinationError, require
+from nas_cli.estimators.base import Estimator
 from nas_cli.journal import Trial
 
 PERPLEXITY = "valid_perplexity"
@@ -13,6 +14,9 @@ PERPLEXITY = "valid_perplexity"
 
 class Reward(ABC):
     """A reward as an option: `strategy/reward=…`."""
+
+    def check(self, estimator: Estimator) -> None:  # noqa: B027  (a hook, not a gap)
+        """Raise `CombinationError` where nothing that an estimator measures can be rewarded."""
 
     @abstractmethod
     def of(self, score: float, trial: Trial) -> float:
@@ -63,13 +67,14 @@ class Perplexity(Reward):
         self.c = c
         self.exponent = exponent
 
+    def check(self, estimator: Estimator) -> None:
+        if not estimator.score_name.endswith(PERPLEXITY):
+            raise CombinationError(
+                f"strategy/reward=perplexity: candidates are judged by {estimator.score_name}, which is none; take auto"
+            )
+
     def of(self, score: float, trial: Trial) -> float:
-        """Raises `InputError` where the estimator measures no perplexity."""
-        perplexity = trial.metrics.get(PERPLEXITY)
-        if perplexity is None:
-            have = ", ".join(trial.metrics) or "none at all"
-            raise InputError(f"strategy/reward=perplexity: trials have no {PERPLEXITY}, only {have}")
-        return float(self.c / perplexity**self.exponent)
+        return float(self.c / trial.metrics[PERPLEXITY] ** self.exponent)
 
 
 class Auto(Reward):

@@ -81,6 +81,7 @@ class PolicySearch(Strategy):
     ) -> None:
         evaluations = estimator.candidates if evaluations is None else evaluations
         super().__init__(evaluations)
+        reward.check(estimator)
         require(batch >= 1, f"batch must be at least 1, not {batch}")
         require(accumulate >= 1, f"accumulate must be at least 1, not {accumulate}")
         require(entropy_weight >= 0, f"entropy_weight must be at least 0, not {entropy_weight}")

@@ -328,5 +328,5 @@ def test_the_size_of_a_finite_space_reaches_the_confidence_bound() -> None:
 
 def test_an_error_s_logarithm_wants_accuracies() -> None:
     made = bo(line(), target="log_error")
-    with pytest.raises(InputError, match="target=log_error: a score of 1.5 is no accuracy; take target=score"):
+    with pytest.raises(InputError, match=r"target=log_error: a score of 1\.5 is no accuracy; take target=score"):
         made.tell(trial(0, line().decode((0.5,)), 1.5))

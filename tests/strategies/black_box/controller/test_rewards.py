@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import InputError
+from nas_cli.errors import CombinationError, InputError
+from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.journal import Trial
 from nas_cli.strategies.black_box.controller.baseline import MovingAverage
 from nas_cli.strategies.black_box.controller.growth import NoGrowth, Steps
@@ -31,8 +32,19 @@ def test_auto_is_the_score_unless_there_is_a_perplexity() -> None:
 
 
 def test_a_perplexity_that_there_is_not() -> None:
-    with pytest.raises(InputError, match="strategy/reward=perplexity: trials have no valid_perplexity, only valid_acc"):
-        Perplexity().of(0.5, trial(0.5, valid_accuracy=0.5))
+    class Accuracy(Estimator):
+        score_name = "valid_accuracy"
+
+        def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
+            raise NotImplementedError
+
+    class Text(Accuracy):
+        score_name = "negative_valid_perplexity"
+
+    with pytest.raises(CombinationError, match="candidates are judged by valid_accuracy, which is none; take auto"):
+        Perplexity().check(Accuracy())
+    Perplexity().check(Text())
+    Auto().check(Accuracy())
 
 
 def test_the_moving_average() -> None:
