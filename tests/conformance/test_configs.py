@@ -311,7 +311,8 @@ class TestEverythingBuilds:
         cells = ["space=nasbench201", "estimator=table", "dataset=cifar10"]  # some compare nothing but cells
         layers = ["space=chain_cnn", "space.layers=[6,8]"]  # a number of them can grow
         hosts = hosts_of(option)
-        several_on = ([], cells, layers)
+        text = ["space=recurrent_tree"]  # its models have a perplexity
+        several_on = ([], cells, layers, text)
         parts = self._first("search", [[f"strategy={host}", *on, chosen] for on in several_on for host in hosts])
         found = parts.config["strategy"][option]
         targets = [each["_target_"] for each in (found.values() if several else [found])]
