@@ -266,7 +266,8 @@ def test_tokens_that_do_not_fit(decisions: list[Decision], tokens: list[Token], 
 
 
 def test_an_unknown_decision_cannot_be_given() -> None:
-    with pytest.raises(InputError, match=r"layer: no such decision of space tokens as it is configured \(did you mean layers\?\)"):
+    fault = r"layer: no such decision of space tokens as it is configured \(did you mean layers\?\)"
+    with pytest.raises(InputError, match=fault):
         WILD.policy(chain(1, 2), 0, "layer")
     with pytest.raises(CombinationError, match="skip_2_1: is no plain choice"):
         WILD.policy(chain(1, 2), 0, "skip_2_1")
