@@ -18,6 +18,7 @@ from nas_cli.architecture import Architecture
 from nas_cli.cost import count
 from nas_cli.data.base import Dataset
 from nas_cli.data.episodes import Episodes, Sampler
+from nas_cli.descent import check_finite
 from nas_cli.errors import CombinationError, require
 from nas_cli.hardware import Hardware
 from nas_cli.learner import Learner, step_weights
@@ -25,8 +26,8 @@ from nas_cli.recipe import EvaluationRecipe, ResumableTraining
 from nas_cli.schedules import Exponential, Schedule
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import NetworkSpace, Space
+from nas_cli.tally import Tally
 from nas_cli.task import Task, interval
-from nas_cli.training import Tally, check_finite
 
 EPISODES = Episodes()
 CONSTANT = Exponential(decay=1.0)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_cli.data.sequences import in_order
+from nas_cli.descent import check_finite
 from nas_cli.networks.recurrent import Prediction
-from nas_cli.training import check_finite
 
 LARGEST_EXPONENT = 700.0  # of a float; a perplexity beyond it says nothing
 

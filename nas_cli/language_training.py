@@ -16,6 +16,7 @@ from nas_cli.architecture import Architecture
 from nas_cli.cost import count
 from nas_cli.data.sequences import Spread, Walk, columns
 from nas_cli.data.text import TextDataset
+from nas_cli.descent import check_finite, descend
 from nas_cli.errors import CombinationError, require
 from nas_cli.hardware import Hardware
 from nas_cli.language import WordTally, activation_penalty, cross_entropy, judge
@@ -24,7 +25,6 @@ from nas_cli.recipe import EvaluationRecipe, ResumableTraining
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.language import LanguageSpace
-from nas_cli.training import check_finite, descend
 
 # What a part has unless told otherwise.
 DROPOUTS = Dropouts()

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_cli.descent import check_finite
 from nas_cli.maml import Values, gradient
 from nas_cli.task import Task
-from nas_cli.training import check_finite
 
 
 class Learner:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nas_cli.descent import check_finite
 from nas_cli.errors import require
-from nas_cli.training import check_finite
 
 #: Tensors by name.
 Values = Mapping[str, Tensor]

@@ -15,6 +15,9 @@ from nas_cli.errors import require
 class WeightOptimizer(ABC):
     """Makes the optimiser once the weights are there; what all have in common stands in the recipe."""
 
+    def check(self, momentum: float) -> None:  # noqa: B027  (a hook, not a gap)
+        """Raise `InputError` where it cannot be made with this momentum."""
+
     @abstractmethod
     def __call__(
         self, parameters: Iterable[nn.Parameter], learning_rate: float, momentum: float, weight_decay: float
@@ -32,10 +35,12 @@ class Sgd(WeightOptimizer):
 
     nesterov: bool = False
 
+    def check(self, momentum: float) -> None:
+        require(not self.nesterov or momentum > 0, f"nesterov: needs a momentum above 0, not {momentum}")
+
     def __call__(
         self, parameters: Iterable[nn.Parameter], learning_rate: float, momentum: float, weight_decay: float
     ) -> torch.optim.Optimizer:
-        require(not self.nesterov or momentum > 0, f"nesterov: needs a momentum above 0, not {momentum}")
         return torch.optim.SGD(
             parameters, lr=learning_rate, momentum=momentum, weight_decay=weight_decay, nesterov=self.nesterov
         )

@@ -15,7 +15,7 @@ from torch.func import functional_call
 from nas_cli.data.episodes import Episode
 from nas_cli.hardware import Hardware
 from nas_cli.maml import Values
-from nas_cli.training import Tally
+from nas_cli.tally import Tally
 
 Normalisation = Literal["transductive", "running"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import typing
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -19,8 +19,9 @@ from nas_cli.build import accepts, describe
 from nas_cli.cost import count
 from nas_cli.data.augmentation import Augmentation
 from nas_cli.data.base import Dataset, Source
-from nas_cli.data.loader import Loader, in_order
-from nas_cli.errors import CombinationError, DivergedError, nearest, require
+from nas_cli.data.loader import Loader
+from nas_cli.descent import check_finite, descend
+from nas_cli.errors import CombinationError, nearest, require
 from nas_cli.hardware import Hardware
 from nas_cli.networks.auxiliary_head import AuxiliaryNetwork
 from nas_cli.networks.drop_path import DropPath, set_drop_path
@@ -30,54 +31,8 @@ from nas_cli.recipe import EvaluationRecipe, ResumableTraining
 from nas_cli.schedules import COSINE, Schedule
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import NetworkSpace, Space
-
-TOP5_CLASSES = 100  # papers report top-5 errors on ImageNet; on 10 classes they say little
-
-
-def check_finite(value: Tensor, what: str) -> None:
-    """Raise `DivergedError` where a loss, or a gradient's norm, is NaN or infinite."""
-    if not torch.isfinite(value):
-        raise DivergedError(f"{what} is {value.item()}: the training has diverged; try a smaller learning rate")
-
-
-def descend(network: nn.Module, optimizer: torch.optim.Optimizer, clip: float, what: str) -> None:
-    """Step a network along the gradient that stands in it, its norm clipped.
-
-    Raises `DivergedError` where the norm is not finite, before weights or optimiser are changed.
-    """
-    norm = nn.utils.clip_grad_norm_(network.parameters(), clip)
-    check_finite(norm, what)
-    optimizer.step()
-
-
-@dataclass
-class Tally:
-    """Sums over images from which mean loss and accuracy follow, and top-5 accuracy where it was counted."""
-
-    loss: float = 0.0
-    correct: int = 0
-    images: int = 0
-    top5: int | None = None
-
-    @classmethod
-    def of(cls, loss: Tensor, logits: Tensor, labels: Tensor, top5: bool = False) -> Tally:
-        """The tally of one batch whose mean loss is `loss`."""
-        count = len(labels)
-        within = int((logits.topk(5, dim=1).indices == labels[:, None]).sum()) if top5 else None
-        return cls(loss.item() * count, int((logits.argmax(dim=1) == labels).sum()), count, within)
-
-    def __iadd__(self, other: Tally) -> Tally:
-        self.loss += other.loss
-        self.correct += other.correct
-        self.images += other.images
-        if other.top5 is not None:
-            self.top5 = (self.top5 or 0) + other.top5
-        return self
-
-    def metrics(self, prefix: str) -> dict[str, float]:
-        """``<prefix>_loss`` and ``<prefix>_accuracy`` (a fraction), and ``<prefix>_top5_accuracy`` where counted."""
-        found = {f"{prefix}_loss": self.loss / self.images, f"{prefix}_accuracy": self.correct / self.images}
-        return found if self.top5 is None else {**found, f"{prefix}_top5_accuracy": self.top5 / self.images}
+from nas_cli.tally import Tally, test
+from nas_cli.weight_average import WeightAverage
 
 
 @dataclass(frozen=True)
@@ -139,8 +94,7 @@ class Recipe(EvaluationRecipe):
             require(getattr(self, name) > 0, f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("momentum", "drop_path", "label_smoothing", "weight_average"):
             require(0 <= getattr(self, name) < 1, f"{name} must be in [0, 1), not {getattr(self, name)}")
-        # Made only to see whether it can be: it knows what goes together.
-        self.optimizer([nn.Parameter(torch.zeros(1))], self.learning_rate, self.momentum, self.weight_decay)
+        self.optimizer.check(self.momentum)
 
     @property
     def _network_options(self) -> dict[str, Any]:
@@ -279,7 +233,7 @@ class Training(ResumableTraining):
         self.optimizer = recipe.optimizer(
             self.network.parameters(), recipe.learning_rate, recipe.momentum, recipe.weight_decay
         )
-        self._average = {name: value.clone() for name, value in self._moving()} if recipe.weight_average else {}
+        self._average = WeightAverage(self.network, recipe.weight_average) if recipe.weight_average else None
         augmentation = recipe.augmentation(dataset)
         self.loader = Loader(source, recipe.batch_size, derive(seed, "batches"), hardware.device, augmentation)
         self.step_count = 0
@@ -311,7 +265,8 @@ class Training(ResumableTraining):
         descend(self.network, self.optimizer, recipe.gradient_clip, f"the gradient's norm in epoch {epoch}")
         self._tally += Tally.of(loss, logits, labels)
         self.step_count += 1
-        self._move_average()
+        if self._average is not None:
+            self._average.move(self.step_count)
         if self.step_count % len(self.loader):
             return None
         metrics = {"epoch": epoch, "step": self.step_count, "learning_rate": rate, **self._tally.metrics("train")}
@@ -337,34 +292,13 @@ class Training(ResumableTraining):
             loss = loss + weight * F.cross_entropy(auxiliary.float(), labels, label_smoothing=smoothing)
         return loss, logits
 
-    def _moving(self) -> list[tuple[str, Tensor]]:
-        """Weights and running statistics by name; what counts batches is none of them."""
-        return [(name, value) for name, value in self.network.state_dict().items() if value.is_floating_point()]
-
-    @torch.no_grad()
-    def _move_average(self) -> None:
-        decay = min(self.recipe.weight_average, (1 + self.step_count) / (10 + self.step_count))
-        if self._average:
-            for name, value in self._moving():
-                self._average[name].lerp_(value, 1 - decay)
-
-    @contextmanager
-    def _averaged(self) -> Iterator[None]:
-        """The network with averaged weights, where they are averaged; afterwards its own are back."""
-        if not self._average:
-            yield
-            return
-        own = {name: value.clone() for name, value in self._moving()}
-        self.network.load_state_dict(self._average, strict=False)
-        try:
-            yield
-        finally:
-            self.network.load_state_dict(own, strict=False)
-
     def test(self, source: Source) -> Tally:
         """Loss and accuracy on other images; of the averaged weights where they are averaged."""
         with self._averaged():
             return test(self.network, source, self.recipe.batch_size, self.hardware)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._average is None else self._average.in_place()
 
     def tested(self) -> dict[str, float]:
         source = self.dataset.test()
@@ -379,7 +313,7 @@ class Training(ResumableTraining):
         """Weights, their average, optimiser, position and the sums of the epoch under way."""
         return {
             "network": self.network.state_dict(),
-            "average": self._average,
+            "average": {} if self._average is None else self._average.values,
             "optimizer": self.optimizer.state_dict(),
             "loader": self.loader.state_dict(),
             "step": self.step_count,
@@ -389,25 +323,9 @@ class Training(ResumableTraining):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to a saved state."""
         self.network.load_state_dict(state["network"])
-        self._average = {name: state["average"][name].to(value.device) for name, value in self._average.items()}
+        if self._average is not None:
+            self._average.load(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.loader.load_state_dict(state["loader"])
         self.step_count = state["step"]
         self._tally = Tally(**state["tally"])
-
-
-@torch.no_grad()
-def test(network: nn.Module, source: Source, batch_size: int, hardware: Hardware) -> Tally:
-    """Loss and accuracy of a network on images in order, in evaluation mode; with many classes top-5 accuracy too.
-
-    Raises `DivergedError` on a loss that is not finite.
-    """
-    network.eval()
-    total = Tally()
-    for images, labels in in_order(source, 2 * batch_size, hardware.device):
-        with hardware.autocast():
-            logits = network(images).float()
-        loss = F.cross_entropy(logits, labels)
-        check_finite(loss, "the loss on the test or validation images")
-        total += Tally.of(loss, logits, labels, top5=logits.shape[1] >= TOP5_CLASSES)
-    return total

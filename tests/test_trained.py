@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nas_cli import evaluate, training
+from nas_cli import evaluate, tally
 from nas_cli.data.digits import Digits
 from nas_cli.errors import InputError
 from nas_cli.hardware import Hardware
@@ -23,7 +23,7 @@ def test_it_tests_as_the_run_says(tmp_path: Path, average: float) -> None:
     result = evaluate("fractalnet", options=options, folder=tmp_path / "run")
     network = load_network(tmp_path / "run")
     assert not network.training
-    found = training.test(network, Digits("digits").test(), 128, Hardware(device="cpu")).metrics("test")
+    found = tally.test(network, Digits("digits").test(), 128, Hardware(device="cpu")).metrics("test")
     assert found["test_accuracy"] == result.metrics["test_accuracy"]
     maps = FeatureMaps(network, (1, 32, 32))(torch.zeros(1, 1, 32, 32))
     assert [made.shape[1] for made in maps.values()] == [4, 6]

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-import torch.nn.functional as F
 from made_up import CPU, MadeUp, architecture, space
 from torch import Tensor, nn
 
@@ -24,8 +23,7 @@ from nas_cli.schedules import Exponential, Staircase
 from nas_cli.seeding import seeded
 from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.spaces.nasnet import NasNetSpace
-from nas_cli.training import Recipe, Tally, Training, check_finite
-from nas_cli.training import test as evaluate
+from nas_cli.training import Recipe, Training
 
 RECIPE = Recipe(epochs=3, batch_size=16, drop_path=0.3, cutout=3, label_smoothing=0.1)
 DATASET = MadeUp(augmentation=Augmentation(crop_padding=1, flip=True))
@@ -160,13 +158,6 @@ def test_a_gradient_that_is_infinite_changes_nothing_either() -> None:
 def test_a_test_loss_that_is_nan_is_no_result() -> None:
     with pytest.raises(DivergedError, match="the loss on the test or validation images is nan"):
         training().test(MadeUp(scale=0.0).test())
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_check_finite(value: float) -> None:
-    with pytest.raises(DivergedError, match=f"the loss is {value}"):
-        check_finite(torch.tensor(value), "the loss")
-    check_finite(torch.tensor(1e30), "the loss")
 
 
 def test_clipping_bounds_the_step() -> None:
@@ -378,60 +369,6 @@ def test_ranges_of_a_recipe(option: str, bad: float) -> None:
         Recipe(**{option: bad})  # type: ignore[arg-type]
 
 
-def test_a_tally_adds_up() -> None:
-    logits = torch.tensor([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0]])
-    labels = torch.tensor([0, 1, 1])
-    total = Tally()
-    for part in (slice(0, 2), slice(2, 3)):
-        total += Tally.of(F.cross_entropy(logits[part], labels[part]), logits[part], labels[part])
-    found = total.metrics("valid")
-    assert found["valid_accuracy"] == pytest.approx(2 / 3)
-    assert found["valid_loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
-
-
-def test_top_5_is_counted_where_it_is_asked_for() -> None:
-    logits = torch.arange(12.0).repeat(4, 1)  # the five highest are 11, 10, 9, 8, 7
-    labels = torch.tensor([11, 7, 6, 0])
-    total = Tally.of(torch.tensor(1.0), logits, labels, top5=True)
-    total += Tally.of(torch.tensor(1.0), logits[:1], labels[:1], top5=True)
-    assert total.metrics("test") == {"test_loss": 1.0, "test_accuracy": 2 / 5, "test_top5_accuracy": 3 / 5}
-    assert "test_top5_accuracy" not in Tally.of(torch.tensor(1.0), logits, labels).metrics("test")
-
-
-@pytest.mark.parametrize(("classes", "counted"), [(100, True), (99, False)])
-def test_testing_counts_top_5_of_many_classes(classes: int, counted: bool) -> None:
-    class Fixed(nn.Module):
-        """Class 4 first, then 0, 1, 2, 3; the labels are 0, 1 and 2."""
-
-        def forward(self, x: Tensor) -> Tensor:
-            scores = -torch.arange(float(classes)).repeat(len(x), 1)
-            scores[:, 4] = 1.0
-            return scores
-
-    found = evaluate(Fixed(), DATASET.test(), 5, CPU).metrics("test")
-    assert found["test_accuracy"] == 0
-    assert found.get("test_top5_accuracy") == (1.0 if counted else None)
-
-
-class Probe(nn.Module):
-    """Remembers in which mode and in what batches it was called."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.seen: list[tuple[bool, bool, int]] = []
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.seen.append((self.training, torch.is_grad_enabled(), len(x)))
-        return x.flatten(1)[:, :3]
-
-
-def test_testing_is_one_pass_in_evaluation_mode_without_gradients() -> None:
-    probe = Probe()
-    found = evaluate(probe, DATASET.test(), 5, CPU)
-    assert probe.seen == [(False, False, 10), (False, False, 10), (False, False, 1)]
-    assert found.images == 21
-
-
 def test_bfloat16_trains_with_weights_in_float32() -> None:
     hardware = Hardware("cpu", precision="bf16")
     made = Training(RECIPE, architecture(), space(), DATASET, DATASET.train(), hardware, 0)
@@ -470,22 +407,24 @@ def test_with_all_of_nasnets_options_it_is_resumed_bit_for_bit(at: int) -> None:
 
 def test_averaged_weights_are_the_formula_and_are_tested() -> None:
     made, plain = training(FULL), training(dataclasses.replace(FULL, weight_average=0.0))
-    expected = {name: value.clone() for name, value in made._moving()}
+    average = made._average
+    assert average is not None
+    expected = {name: value.clone() for name, value in average._moving()}
     for step in range(1, 10):
         made.step()
         plain.step()
         decay = min(0.9, (1 + step) / (10 + step))
-        for name, value in made._moving():
+        for name, value in average._moving():
             expected[name] = decay * expected[name] + (1 - decay) * value
     assert same(saved(made)["network"], saved(plain)["network"])  # the training itself does not notice
-    assert set(made._average) == set(expected)
+    assert set(average.values) == set(expected)
     assert any(name.endswith("running_var") for name in expected)
     for name, value in expected.items():
-        assert torch.allclose(made._average[name], value, atol=1e-6)
+        assert torch.allclose(average.values[name], value, atol=1e-6)
     tested, last = made.test(DATASET.test()), plain.test(DATASET.test())
     assert tested != last
     assert same(saved(made)["network"], saved(plain)["network"])  # its own weights are back
-    plain.network.load_state_dict(made._average, strict=False)
+    plain.network.load_state_dict(average.values, strict=False)
     assert plain.test(DATASET.test()) == tested
 
 

@@ -15,6 +15,7 @@ from torch.func import functional_call
 
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.loader import Loader, in_order
+from nas_cli.descent import check_finite
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import Begun, EdgeWeights, SharedWeights
 from nas_cli.hardware import Hardware
@@ -23,7 +24,7 @@ from nas_cli.networks.supernet import FanOutFactory
 from nas_cli.schedules import Cosine, Schedule
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import Space, SupernetSpace
-from nas_cli.training import Tally, check_finite
+from nas_cli.tally import Tally
 
 #: (images, labels) on the device.
 ImageBatch = tuple[Tensor, Tensor]

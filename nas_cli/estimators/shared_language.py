@@ -13,6 +13,7 @@ from torch.func import functional_call
 
 from nas_cli.data.sequences import Halved, Walk, columns
 from nas_cli.data.text import TextDataset
+from nas_cli.descent import check_finite
 from nas_cli.errors import CombinationError, require
 from nas_cli.estimators.shared_weights import Begun, EdgeWeights, SharedWeights
 from nas_cli.hardware import Hardware
@@ -23,7 +24,6 @@ from nas_cli.networks.supernet import FanOutFactory
 from nas_cli.seeding import derive, seeded
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.language import LanguageSupernetSpace
-from nas_cli.training import check_finite
 
 # What a part has unless told otherwise.
 DROPOUTS = Dropouts()

@@ -14,11 +14,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from nas_cli.descent import descend
 from nas_cli.hardware import Hardware
 from nas_cli.networks.choices import CellChoices
 from nas_cli.networks.supernet import FanOutFactory
 from nas_cli.spaces.base import CellSpace
-from nas_cli.training import descend
 
 #: For each type of cell (edges, operations).
 EdgeWeights = Mapping[str, Tensor]

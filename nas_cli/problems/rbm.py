@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nas_cli.descent import check_finite
 from nas_cli.seeding import derive
-from nas_cli.training import check_finite
 
 CD_BATCH = 100
 

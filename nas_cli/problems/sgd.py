@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nas_cli.descent import check_finite
 from nas_cli.errors import require
 from nas_cli.problems.examples import Examples, Parts
 from nas_cli.seeding import derive
 from nas_cli.spaces.learning import epochs_within
-from nas_cli.training import Tally, check_finite
+from nas_cli.tally import Tally
 
 SCORED_AT_ONCE = 1000  # images, so that the activations of a large network fit into memory
 

@@ -53,12 +53,16 @@ class Space(ABC):
             raise InputError(
                 f"an architecture of {self.name} has {len(self.decisions)} decisions, this one {len(values)}"
             )
+        return self._checked(values)
+
+    def _checked(self, values: Sequence[Value]) -> tuple[Value, ...]:
+        """One value per decision. Raises `InputError` for one that the decision cannot have."""
         for decision, value, is_made in zip(self.decisions, values, self.active(values), strict=True):
             if value is None if is_made else value is not None:
                 raise InputError(f"{decision.name}={value}: is {'' if is_made else 'not '}to be decided here")
             if is_made and value not in decision:
                 raise InputError(f"{decision.name}={value} is not in space {self.name}")
-        return values
+        return tuple(values)
 
     def adopt(self, architecture: Architecture) -> Architecture:
         """The architecture as this space builds it, where it is of another space whose cells it can take over.

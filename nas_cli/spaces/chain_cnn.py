@@ -133,9 +133,7 @@ class ChainSpace(NetworkSpace):
             if len(self.strides) == 1 and layer.stride != 2 * self.strides:
                 raise InputError(f"layer {number}: {layer} has another stride than {self.strides[0]} of {self.name}")
         values += [None] * (len(self.decisions) - len(values))
-        for decision, value in zip(self.decisions, values, strict=True):
-            require(value is None or value in decision, f"{decision.name}={value} is not in space {self.name}")
-        return tuple(values)
+        return self._checked(values)
 
     def describe(self, architecture: Architecture) -> str:
         texts = genotype_of(architecture).texts()

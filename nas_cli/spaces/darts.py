@@ -135,9 +135,7 @@ class DartsSpace(SupernetSpace):
                 values += [f"{low},{high}", first, second] if self._edges_are_alike else [node_text(tuple(pair))]
         if len(values) != len(self.decisions):
             raise InputError(f"space {self.name}: a cell has {self.nodes} nodes, unlike {architecture.decisions[0]}")
-        for decision, value in zip(self.decisions, values, strict=True):
-            require(value in decision, f"{decision.name}={value} is not in space {self.name}")
-        return tuple(values)
+        return self._checked(values)
 
     def adopt(self, architecture: Architecture) -> Architecture:
         """Also cells of blocks, as far as nodes can say what they do (`nas_cli.networks.conversion`)."""

@@ -70,9 +70,7 @@ class DartsRecurrentSpace(LanguageSupernetSpace):
                 f"space {self.name}: a cell is the mean of all of its {self.nodes} nodes, unlike {genotype}"
             )
         values = tuple(value for activation, source in genotype.nodes for value in (source, activation))
-        for decision, value in zip(self.decisions, values, strict=True):
-            require(value in decision, f"{decision.name}={value} is not in space {self.name}")
-        return values
+        return self._checked(values)
 
     def from_cells(self, cells: Mapping[str, Nodes]) -> Architecture:
         """As the interface says. Raises `CombinationError` unless every node has one predecessor."""

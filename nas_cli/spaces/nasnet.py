@@ -113,9 +113,7 @@ class NasNetSpace(NetworkSpace):
                 values += [one, other, first, second, block.combine]
         if len(values) != len(self.decisions):
             raise InputError(f"space {self.name}: a cell has {self.blocks} blocks, unlike {architecture.decisions[0]}")
-        for decision, value in zip(self.decisions, values, strict=True):
-            require(value in decision, f"{decision.name}={value} is not in space {self.name}")
-        return tuple(values)
+        return self._checked(values)
 
     def adopt(self, architecture: Architecture) -> Architecture:
         """Also cells of nodes, as DARTS' are, where each has two inputs (`nas_cli.networks.conversion`)."""

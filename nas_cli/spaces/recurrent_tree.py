@@ -87,9 +87,7 @@ class RecurrentTreeSpace(LanguageSpace):
             raise InputError(f"a cell of space {self.name} has {self.base} leaves, this one {genotype.base}")
         steps = [part for step in (*genotype.nodes, genotype.inject) for part in step]
         values: tuple[Value, ...] = (*steps, genotype.c_out, genotype.c_in)
-        for decision, value in zip(self.decisions, values, strict=True):
-            require(value in decision, f"{decision.name}={value} is not in space {self.name}")
-        return values
+        return self._checked(values)
 
     def describe(self, architecture: Architecture) -> str:
         return f"recurrent tree: {genotype_of(architecture)}"

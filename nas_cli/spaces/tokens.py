@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nas_cli.architecture import Value
 from nas_cli.errors import CombinationError
 from nas_cli.spaces.decisions import Decision
 
@@ -63,12 +64,14 @@ Token = Choice | Pointer | Subset | Tick
 
 def one_each(space: str, decisions: Sequence[Decision]) -> tuple[Token, ...]:
     """A token for each decision, with a head of its own. Raises `CombinationError` where one has no end of values."""
-    tokens: list[Token] = []
-    for decision in decisions:
-        values = decision.values()
-        if values is None:
-            raise CombinationError(
-                f"space={space}: {decision.name} has no end of values, and a controller chooses among finitely many"
-            )
-        tokens.append(Choice(decision.name, len(values)))
-    return tuple(tokens)
+    return tuple(Choice(decision.name, len(values_of(space, decision))) for decision in decisions)
+
+
+def values_of(space: str, decision: Decision) -> Sequence[Value]:
+    """What a controller chooses a decision's value from. Raises `CombinationError` where there is no end of them."""
+    values = decision.values()
+    if values is None:
+        raise CombinationError(
+            f"space={space}: {decision.name} has no end of values, and a controller chooses among finitely many"
+        )
+    return values

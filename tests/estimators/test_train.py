@@ -19,7 +19,8 @@ from nas_cli.spaces.decisions import Real
 from nas_cli.spaces.functions import Branin
 from nas_cli.spaces.learning import LearningProblem
 from nas_cli.spaces.nasbench201 import NasBench201
-from nas_cli.training import Recipe, Tally
+from nas_cli.tally import Tally
+from nas_cli.training import Recipe
 
 RECIPE = Recipe(epochs=2, batch_size=16)
 

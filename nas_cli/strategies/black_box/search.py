@@ -92,13 +92,17 @@ class BlackBoxSearch(Search):
         self._told += 1
         if trial.score is None:
             self._last_error = trial.error
-        elif self._best is None or self._best.score is None or trial.score > self._best.score:
-            self._best = trial
-        if trial.score is not None:
-            before = self._judged.get(trial.architecture)
-            if before is None or before.score is None or trial.score > before.score:
-                self._judged[trial.architecture] = trial
+        else:
+            self._keep(trial)
         self.strategy.tell(trial)
+
+    def _keep(self, trial: Trial) -> None:
+        """Take note of a judged trial where it is the best of its architecture, and where it is the best of all."""
+        if _is_higher(trial, self._judged.get(trial.architecture)):
+            self._judged.pop(trial.architecture, None)  # they stand in the order in which they became the best
+            self._judged[trial.architecture] = trial
+        if _is_higher(trial, self._best):
+            self._best = trial
 
     def news(self) -> Sequence[Mapping[str, Any]]:
         return self.strategy.news()
@@ -133,7 +137,6 @@ class BlackBoxSearch(Search):
                 {"index": index, "architecture": p.candidate.architecture.to_json(), "budget": p.candidate.budget}
                 for index, p in self._pending.items()
             ],
-            "best": None if self._best is None else self._best.to_json(),
             "judged": [trial.to_json() for trial in self._judged.values()],
             "last_error": self._last_error,
         }
@@ -146,10 +149,15 @@ class BlackBoxSearch(Search):
             entry["index"]: _Pending(Candidate(Architecture.from_json(entry["architecture"]), entry["budget"]))
             for entry in state["pending"]
         }
-        self._best = None if state["best"] is None else Trial.from_json(state["best"])
-        judged = map(Trial.from_json, state["judged"])
-        self._judged = {trial.architecture: trial for trial in judged}
+        self._best, self._judged = None, {}
+        for each in state["judged"]:
+            self._keep(Trial.from_json(each))
         self._last_error = state["last_error"]
+
+
+def _is_higher(trial: Trial, other: Trial | None) -> bool:
+    """Whether a judged trial has a higher score than another, or there is no other."""
+    return other is None or (trial.score is not None and other.score is not None and trial.score > other.score)
 
 
 def _judge(index: int, pending: _Pending, outcome: Measurement | Exception) -> Trial:

@@ -22,8 +22,8 @@ from nas_cli.strategies.gradient.derivation import Derivation
 from nas_cli.strategies.gradient.mixing import Mixing, Progress
 from nas_cli.strategies.gradient.optimizers import ArchitectureOptimizer
 from nas_cli.strategies.gradient.search import entropy
+from nas_cli.tally import Tally
 from nas_cli.task import Normalisation, Task, interval, mean_buffers
-from nas_cli.training import Tally
 
 
 class MetaSearch(Search):

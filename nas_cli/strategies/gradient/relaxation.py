@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nas_cli.descent import check_finite
 from nas_cli.estimators.shared_weights import EdgeWeights, SharedWeights
 from nas_cli.networks.choices import CellChoices, Nodes
 from nas_cli.strategies.gradient.mixing import Mixing, Progress
 from nas_cli.strategies.gradient.optimizers import ArchitectureOptimizer
 from nas_cli.strategies.gradient.regularisers import Regulariser
-from nas_cli.training import check_finite
 
 
 class Relaxation:

@@ -27,7 +27,7 @@ from nas_cli.strategies.black_box.bo.kernels.box import Box
 from nas_cli.strategies.black_box.bo.maximisers.base import Hunt, Maximiser
 from nas_cli.strategies.black_box.bo.maximisers.discrete import every
 from nas_cli.strategies.black_box.bo.observations import Observations
-from nas_cli.strategies.black_box.bo.pending import ConstantLiar, Pending
+from nas_cli.strategies.black_box.bo.pending import Pending
 from nas_cli.strategies.black_box.bo.priors import Priors
 from nas_cli.strategies.black_box.bo.surrogate import Surrogate, standardised
 
@@ -148,9 +148,6 @@ class BayesianOptimisation(Strategy):
         seed = derive(self.seed, "proposal", self.proposed)
         with torch.no_grad():
             model = self._posterior()
-            if failed := self.observations.failed[-FAILURES:]:
-                # As bad as the worst; nothing would keep the next proposal from their side otherwise.
-                model = ConstantLiar("min").condition(model, self.covariance.inputs.rows(failed), seed)
             rows = self.covariance.inputs.rows(waiting) if waiting else None
             if rows is not None:
                 model = self.pending.condition(model, rows, seed)
@@ -186,7 +183,9 @@ class BayesianOptimisation(Strategy):
         targets = -torch.log1p(-scores.clamp(max=1 - 1e-9)) if self.is_log_error else scores
         if self.standardise:
             targets, _, _ = standardised(targets)
-        return self.scores.posterior(self.observations.judged, targets)
+        # As bad as the worst; nothing would keep the next proposal from their side otherwise.
+        failed = self.observations.failed[-FAILURES:]
+        return self.scores.posterior(self.observations.judged, targets, failed=failed)
 
     def _incumbent(self, model: GaussianProcess) -> Tensor:
         """The value to improve on, for each member."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from nas_cli.architecture import Architecture
@@ -49,12 +50,17 @@ class Surrogate:
         self.chain: Chain | None = None
 
     def posterior(
-        self, architectures: Sequence[Architecture], targets: Tensor, worth: Tensor | None = None
+        self,
+        architectures: Sequence[Architecture],
+        targets: Tensor,
+        worth: Tensor | None = None,
+        failed: Sequence[Architecture] = (),
     ) -> GaussianProcess:
         """The process given targets (n,), with hyper-parameters as new as they need be.
 
         Args:
             worth: (n,), which of too many observations to keep; None: those of high targets.
+            failed: architectures without a target, taken to have the lowest; hyper-parameters do not see them.
         """
         total = len(targets)
         generator = numpy_generator(self.seed, self.name, total)
@@ -66,6 +72,9 @@ class Surrogate:
             self.chain = self._inferred(rows[used], targets[used], total, generator)
         assert self.chain is not None
         vectors = Vectors(self.covariance, self.chain.vectors, self.chain.level)
+        if failed:
+            rows = torch.cat([rows, self.covariance.inputs.rows(failed)])
+            targets = torch.cat([targets, targets.min().expand(len(failed))])
         return GaussianProcess(vectors, rows, targets[None, :, None])
 
     def _inferred(self, rows: Tensor, targets: Tensor, total: int, generator: np.random.Generator) -> Chain:

@@ -5,17 +5,16 @@ A sequence has a number for every decision: which of the decision's values it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from nas_cli.errors import CombinationError, InputError, nearest, require
+from nas_cli.errors import InputError, require
 from nas_cli.seeding import seeded
 from nas_cli.spaces.base import Space
-from nas_cli.spaces.decisions import Decision
-from nas_cli.spaces.tokens import Choice, Pointer, Subset, Tick, Token
+from nas_cli.spaces.tokens import Pointer, values_of
 from nas_cli.strategies.black_box.controller.heads import (
     Attention,
     Softmax,
@@ -25,6 +24,7 @@ from nas_cli.strategies.black_box.controller.heads import (
     one_of,
     shaped,
 )
+from nas_cli.strategies.black_box.controller.steps import Step, condition_of, heads_of, place_of, steps_of
 
 INACTIVE = -1
 
@@ -76,17 +76,6 @@ class Score:
     entropy: Tensor
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A token with the places of the decisions that it makes, its head, and those outputs of it that are allowed."""
-
-    token: Token
-    places: slice
-    head: Softmax | Attention | None
-    outputs: Tensor | None = None
-    pinned: bool = False
-
-
 @dataclass
 class _Tape:
     """What the LSTM has written so far.
@@ -133,47 +122,16 @@ class Policy(nn.Module):
         super().__init__()
         self.options = controller
         decisions = space.decisions
-        self.pinned = None if pinned is None else _place(space, pinned)
+        self.pinned = None if pinned is None else place_of(space, pinned)
         hidden = controller.hidden
-        self.heads = nn.ModuleList()
-        self.steps = self._steps(space, hidden)
+        self.steps = steps_of(space, hidden, self.pinned)
+        self.heads = heads_of(self.steps)
         self.cells = nn.ModuleList(nn.LSTMCell(hidden, hidden) for _ in range(controller.layers))
         self.first = nn.Parameter(torch.empty(hidden))
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -controller.initial, controller.initial)
-        self.sizes = torch.tensor([len(_values(decision)) for decision in decisions])
-        self.conditions = [_condition(decisions, place) for place in range(len(decisions))]
-
-    def _steps(self, space: Space, hidden: int) -> tuple[_Step, ...]:
-        """The tokens with their places; makes the heads."""
-        softmaxes: dict[str, Softmax] = {}
-        attentions: dict[str, Attention] = {}
-        steps: list[_Step] = []
-        place = anchors = 0
-        for token in space.tokens:
-            places = _places(space, token, place, anchors)
-            if isinstance(token, Choice):
-                if token.head not in softmaxes:
-                    softmaxes[token.head] = Softmax(hidden, token.width)
-                softmax = softmaxes[token.head]
-                if softmax.width != token.width:
-                    raise CombinationError(f"space={space.name}: tokens of the name {token.head} have several widths")
-                outputs = None if token.allowed is None else torch.tensor(token.allowed)
-                steps.append(_Step(token, places, softmax, outputs, place == self.pinned))
-            elif isinstance(token, Tick):
-                steps.append(_Step(token, places, None))
-            else:
-                steps.append(_Step(token, places, attentions.setdefault(token.head, Attention(hidden))))
-            place, anchors = places.stop, anchors + token.anchor
-        if place != len(space.decisions):
-            raise CombinationError(
-                f"space={space.name}: its tokens make {place} decisions, it has {len(space.decisions)}"
-            )
-        pinnable = {step.places.start for step in steps if step.pinned and not step.token.anchor}
-        if self.pinned is not None and self.pinned not in pinnable:
-            raise CombinationError(f"{space.decisions[self.pinned].name}: is no plain choice and cannot be given")
-        self.heads.extend([*softmaxes.values(), *attentions.values()])
-        return tuple(steps)
+        self.sizes = torch.tensor([len(values_of(space.name, decision)) for decision in decisions])
+        self.conditions = [condition_of(space, place) for place in range(len(decisions))]
 
     @torch.no_grad()
     def sample(self, uniforms: Tensor, given: int = INACTIVE) -> tuple[Tensor, Score]:
@@ -226,7 +184,7 @@ class Policy(nn.Module):
                     of_head.append(head.previous(tape.top))
         return Score(tape.log_prob, tape.entropy)
 
-    def _write_one(self, step: _Step, live: Tensor | None, tape: _Tape, choose: Choose) -> None:
+    def _write_one(self, step: Step, live: Tensor | None, tape: _Tape, choose: Choose) -> None:
         """Write a token where one of its decisions is to be made.
 
         Shape:
@@ -266,7 +224,7 @@ class Policy(nn.Module):
             below = states[-1][0]
         return states
 
-    def _log_probabilities(self, step: _Step, tape: _Tape) -> Tensor | None:
+    def _log_probabilities(self, step: Step, tape: _Tape) -> Tensor | None:
         """Of the values of a token's decisions, (n, places, values); None where it decides nothing."""
         if step.head is None:
             return None
@@ -278,7 +236,7 @@ class Policy(nn.Module):
     def _shaped(self, logits: Tensor) -> Tensor:
         return shaped(logits, self.options.temperature, self.options.tanh)
 
-    def _following(self, step: _Step, chosen: Tensor | None, live: Tensor | None, tape: _Tape) -> Tensor:
+    def _following(self, step: Step, chosen: Tensor | None, live: Tensor | None, tape: _Tape) -> Tensor:
         """The next input, (n, hidden)."""
         if chosen is None:
             return self.first.expand(len(tape.sequences), -1)
@@ -295,39 +253,3 @@ class Policy(nn.Module):
 def _where(condition: Tensor | None, this: Tensor, other: Tensor | float) -> Tensor:
     """`this` where a condition holds; None: everywhere."""
     return this if condition is None else torch.where(condition, this, other)
-
-
-def _values(decision: Decision) -> Sequence[object]:
-    values = decision.values()
-    if values is None:
-        raise CombinationError(f"{decision.name} has no end of values, and a controller chooses among finitely many")
-    return values
-
-
-def _place(space: Space, name: str) -> int:
-    names = [decision.name for decision in space.decisions]
-    require(name in names, f"{name}: no such decision of space {space.name} as it is configured{nearest(name, names)}")
-    return names.index(name)
-
-
-def _condition(decisions: Sequence[Decision], place: int) -> tuple[int, Tensor] | None:
-    """The place of the decision on which one depends, and for which of its values (the last: none) it is made."""
-    when = decisions[place].when
-    if when is None:
-        return None
-    parent = [decision.name for decision in decisions].index(when.decision)
-    fits = [value in when.values for value in _values(decisions[parent])]
-    return parent, torch.tensor([*fits, False])
-
-
-def _places(space: Space, token: Token, place: int, anchors: int) -> slice:
-    """The places of the decisions that a token makes. Raises `CombinationError` where it cannot make them."""
-    wanted = {Choice: 1, Pointer: 1, Subset: anchors, Tick: 0}[type(token)]
-    if isinstance(token, Pointer | Subset) and not anchors:
-        raise CombinationError(f"space={space.name}: a token of the name {token.head} has no anchor before it")
-    for decision in space.decisions[place : place + wanted]:
-        there = len(_values(decision))
-        made = len(token.outputs) if isinstance(token, Choice) else anchors if isinstance(token, Pointer) else 2
-        if made != there:
-            raise CombinationError(f"space={space.name}: {decision.name} has {there} values, and its token {made}")
-    return slice(place, place + wanted)

@@ -15,6 +15,7 @@ from nas_cli.estimators.base import Estimator
 from nas_cli.journal import Trial
 from nas_cli.seeding import numpy_generator
 from nas_cli.spaces.base import Space
+from nas_cli.spaces.tokens import values_of
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 from nas_cli.strategies.black_box.controller.baseline import MovingAverage
 from nas_cli.strategies.black_box.controller.growth import Growth
@@ -89,7 +90,7 @@ class PolicySearch(Strategy):
         self.space = space
         self.seed = seed
         self.policy = controller.policy(space, seed, growth.decision)
-        self.values = [tuple(decision.values() or ()) for decision in space.decisions]
+        self.values = [tuple(values_of(space.name, decision)) for decision in space.decisions]
         self.growth = growth
         self._check_growth(evaluations)
         self.update = update

@@ -217,6 +217,7 @@ class Mixed(Maximiser):
                 num_restarts=self.restarts,
                 options={"maxiter_alternating": ALTERNATIONS},
             )
-        # Should that be a point that was judged already, the best of many others is next.
+        yield from map(box.architecture, box.snapped(found))
+        # Where that is a point that was judged already, the best of many others is next.
         others = box.snapped(box.stretched(sobol(self.raw, box.columns, derive(hunt.seed, "others"))))
-        return map(box.architecture, torch.cat([box.snapped(found), ranked(others, hunt.values(others))]))
+        yield from map(box.architecture, ranked(others, hunt.values(others)))
