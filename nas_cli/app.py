@@ -96,6 +96,10 @@ def _start(primary: str, arguments: list[str]) -> None:
         elif primary == "evaluate":
             inherited = _space_of(_by_key(parsed.overrides))
         configuration.check_overrides(primary, [*inherited, *parsed.overrides], config_dir)
+        if run_folder is not None and (ranks := configuration.values_of("rank", parsed.overrides)):
+            from nas_cli.report.ranking import candidates
+
+            candidates(run_folder, [rank for rank in ranks if rank is not None])  # all of a sweep, before it begins
     sys.argv = [sys.argv[0], *configuration.as_composed(primary, _first(inherited, arguments, parsed.overrides))]
     _run_hydra(primary, config_dir)
 

@@ -52,6 +52,7 @@ class CellGraph:
         edges: (source, target, operation) with node numbers.
         outputs: numbers of the nodes that make the output.
         output: label of the output, e.g. ``concat``.
+        dropped: places among `edges` of those through which nothing flows in this picture.
     """
 
     title: str
@@ -60,3 +61,4 @@ class CellGraph:
     edges: tuple[tuple[int, int, str], ...]
     outputs: tuple[int, ...]
     output: str
+    dropped: frozenset[int] = frozenset()

@@ -19,7 +19,7 @@ from nas_cli.errors import InputError, nearest
 _COMMON = ("command", "config_dir", "seed", "checkpoint_seconds", "names", "hardware", "dataset", "space", "evaluation")
 TOP_LEVEL = {
     "search": (*_COMMON, "executor", "estimator", "strategy"),
-    "evaluate": (*_COMMON, "run", "architecture", "decisions"),
+    "evaluate": (*_COMMON, "run", "rank", "architecture", "decisions"),
 }
 #: What begins a decision of the architecture that is evaluated, on the command line and in the configuration.
 _DECISION, _DECIDED = "architecture.", "decisions."
@@ -92,7 +92,7 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
     except OverrideParseException as error:
         raise InputError(f"{error.override}: not of the form key=value ({one_line(error)})") from None
     groups = choices(config_dir)
-    faults, chosen, values = [], [], []
+    faults, chosen, values, unknown = [], [], [], []
     for override in parsed:
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):
@@ -110,13 +110,25 @@ def check_overrides(primary: str, overrides: Sequence[str], config_dir: Path | N
         elif override.package is None and "/" not in key:
             values.append(override)
         else:
-            faults.append(f"{key}: no such group{nearest(key, groups)}")
+            unknown.append(key)
+    if unknown:  # perhaps an option, written like a group
+        options = [] if faults else [key for known in _references(primary, chosen, groups, config_dir) for key in known]
+        faults += [f"{key}: no such group{nearest(key, [*groups, *options])}" for key in unknown]
     if not faults and values:
         for known in _references(primary, chosen, groups, config_dir):
             for override in values:
                 faults += _check_value(override, known, [*groups, *known])
     if faults:
         raise InputError("; ".join(dict.fromkeys(faults)))
+
+
+def values_of(key: str, overrides: Sequence[str]) -> list[Any]:
+    """All values that a command line gives a key, more than one in a sweep; they are only read, not checked."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    found = [one for one in OverridesParser.create().parse_overrides(list(overrides)) if one.key_or_group == key]
+    given = [one.sweep_iterator() if one.is_sweep_override() else (one.value(),) for one in found]
+    return [value for values in given for value in values]
 
 
 def as_composed(primary: str, arguments: Sequence[str]) -> list[str]:

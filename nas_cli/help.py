@@ -24,6 +24,8 @@ Options used most (all of them, with what each does: nas-run --cfg job, or the f
   dataset.root=data                  where the files of a data set are
   dataset.download=true              fetch them if they are missing
   hardware.device=auto               auto, cpu, cuda or mps
+  executor=processes                 candidates of a black-box search judged side by side …
+  executor.workers=2                 … by so many processes of this machine, or actors of executor=ray
   hydra.run.dir=DIR                  the run folder (outputs/<strategy>-<space>-<dataset>/<time>)
 
 Flags:
@@ -40,6 +42,7 @@ nas-evaluate - trains one architecture from scratch and tests it
 
 Usage: nas-evaluate run=RUN_DIR | architecture=NAME_OR_FILE [group=choice] [option=value] ...
   nas-evaluate run=RUN_DIR                                                    what a search found
+  nas-evaluate -m run=RUN_DIR 'rank=range(1,6)'                               its 5 best candidates, one by one
   nas-evaluate architecture=darts_v2 evaluation=cifar10                       a published cell, as its paper does
   nas-evaluate architecture=darts_v2 evaluation=cifar10 evaluation.epochs=0   only counts parameters and MACs
   nas-evaluate resume=RUN_DIR                                                 goes on where an evaluation stopped

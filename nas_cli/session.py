@@ -16,6 +16,7 @@ from nas_cli.architecture import Architecture
 from nas_cli.build import build, check
 from nas_cli.config import TOP_LEVEL
 from nas_cli.data.base import Dataset
+from nas_cli.data.none import NoData
 from nas_cli.data.text import TextDataset
 from nas_cli.errors import CombinationError, InputError, Interrupted, nearest, require
 from nas_cli.estimators.base import Estimator
@@ -28,6 +29,7 @@ from nas_cli.progress import ProgressBar, logging_to
 from nas_cli.recipe import EvaluationRecipe
 from nas_cli.report.drawing import draw_cells
 from nas_cli.report.page import write_run_page
+from nas_cli.report.ranking import candidates
 from nas_cli.report.summary import summary
 from nas_cli.runner import Search
 from nas_cli.runner import run as run_search
@@ -43,7 +45,7 @@ log = logging.getLogger(__name__)
 ROLES: Mapping[str, Any] = {
     "hardware": Hardware,
     "space": Space,
-    "dataset": Dataset | TextDataset,
+    "dataset": Dataset | TextDataset | NoData,
     "evaluation": EvaluationRecipe,
     "executor": Executor,
     "estimator": Estimator | SharedWeights,
@@ -174,7 +176,7 @@ def _run_to_the_end(parts: _Parts, folder: RunFolder, chatty: bool) -> Result:
             "git": _git_commit(),
         }
         data = journal.finite(data)
-        if graphs := parts.space.graphs(best.architecture):
+        if graphs := parts.space.pictures(best.architecture):
             svg = draw_cells(graphs, caption=f"{parts.label}, seed {config['seed']}")
             journal.write_atomically(folder.path / "architecture.svg", svg.encode())
         journal.write_json(folder.path / "architecture.json", best.architecture.to_json())
@@ -270,7 +272,11 @@ class _Parts:
 
 
 def find_architecture(config: Mapping[str, Any]) -> Architecture:
-    """What an evaluation is about: a run's best, a published name, or a file."""
+    """What an evaluation is about: a run's best or another of its candidates, a published name, or a file."""
+    rank = config.get("rank")  # runs of earlier versions have none
+    if config["run"] is not None and rank is not None:
+        return candidates(Path(config["run"]), [rank])[0]
+    require(rank is None, f"rank={rank}: is of a run's candidates; it goes with run=RUN_DIR")
     if config["run"] is not None:
         return published.find(Path(config["run"]) / "architecture.json")
     require(config["architecture"] is not None, "name what to evaluate: run=RUN_DIR or architecture=NAME_OR_FILE")

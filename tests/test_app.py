@@ -56,6 +56,9 @@ def refused(run: Run, capsys: pytest.CaptureFixture[str], command: str, *argumen
         (["resume=nowhere", "seed=1"], "nothing else can be given beside it"),
         (["--config-dir", "nowhere"], "no such folder"),
         (["darts"], "not of the form key=value"),
+        (["strategy=bo", "strategy/incumbent=best"], "no such group (did you mean strategy.incumbent?)"),
+        (["strategy=bo", "strategy/kernal=wl"], "no such group (did you mean strategy/kernel?)"),
+        (["strategy=darts", "dataset=none"], "dataset=none: estimator (SharedImageWeights) takes Dataset, not NoData"),
         (["names.space=foo"], "names.space: follows from what is chosen"),
         (["hydra.run.dir=/dev/null/x"], "/dev/null"),
         (["strategy=random", "strategy.evaluations=null"], "strategy.evaluations=None: must be a whole number"),
@@ -165,6 +168,24 @@ def test_an_evaluation_takes_over_the_sizes_of_its_run(run: Run, tmp_path: Path)
     params = [json.loads(Path(name, "result.json").read_text())["best"]["metrics"]["params"] for name in "abc"]
     assert params[0] < params[1] < params[2]
     assert json.loads(Path("c/result.json").read_text())["dataset"] == "cifar10"
+
+
+def test_the_best_few_candidates_of_a_run_are_evaluated_one_by_one(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("nas-run", "strategy=random", "strategy.evaluations=3", "hydra.run.dir=found") == 0
+    trials = [json.loads(line) for line in Path("found/trials.jsonl").read_text().splitlines()]
+    trials.sort(key=lambda trial: -trial["score"])
+    counted = ("run=found", "evaluation.epochs=0")
+    assert run("nas-evaluate", "-m", *counted, "rank=range(1,4)", "hydra.sweep.dir=all") == 0
+    for place, trial in enumerate(trials):
+        assert json.loads(Path(f"all/{place}/architecture.json").read_text()) == trial["architecture"]
+    # Of a sweep all ranks are looked at first.
+    told = "rank=4: run found has 3 distinct candidates"
+    assert told in refused(run, capsys, "nas-evaluate", "-m", *counted, "rank=range(1,5)", "hydra.sweep.dir=more")
+    assert told in refused(run, capsys, "nas-evaluate", *counted, "rank=4", "hydra.run.dir=more")
+    assert not Path("more").exists()
+    assert "it goes with run=RUN_DIR" in refused(run, capsys, "nas-evaluate", "architecture=darts_v2", "rank=1")
 
 
 def test_a_published_name_is_counted_without_data(run: Run) -> None:

@@ -255,7 +255,7 @@ def test_a_strategy_chooses_what_suits_it() -> None:
     names = compose("search", ["strategy=random"])["names"]
     assert (names["space"], names["estimator"], names["dataset"]) == ("nasbench201", "table", "cifar10")
     names = compose("search", ["strategy=grid"])["names"]
-    assert (names["space"], names["estimator"], names["dataset"]) == ("branin", "function", "digits")
+    assert (names["space"], names["estimator"], names["dataset"]) == ("branin", "function", "none")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pickle
 import signal
 import threading
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
@@ -46,6 +46,7 @@ class Processes(Pool[_Process]):
         place = next(place for place in range(self.workers) if place not in taken)
         process = context.Process(target=_serve, args=(theirs, estimator, place), daemon=True)
         # A worker begins deaf to Ctrl-C: it reaches the whole group, and the parent decides what it means.
+        resource_tracker.ensure_running()  # which ends in unblocking signals, so not within what follows
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

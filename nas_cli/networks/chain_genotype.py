@@ -117,11 +117,6 @@ class ChainGenotype:
         )
 
 
-def is_chain_layer(text: str) -> bool:
-    """Whether a text has the form of a chain's layer."""
-    return _LAYER.fullmatch(text) is not None
-
-
 def _drawn(layer: ChainLayer) -> str:
     stride = "" if layer.stride == (1, 1) else f" /{_times(layer.stride)}"
     return f"{_times(layer.kernel)}{stride}, {layer.filters}"

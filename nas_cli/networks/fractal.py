@@ -13,15 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from nas_cli.errors import require
-from nas_cli.networks.fractal_rule import depth, joins, span
+from nas_cli.networks.fractal_rule import Alive, depth, joins, only, span
 
 #: Whether columns are pooled before the last join of a block (released), or what they join to after it.
 Pool = Literal["before_join", "after_join"]
-#: For each row of a block, which of the columns that end there are alive, in their order.
-Alive = Sequence[Sequence[bool]]
 
 
-class Convolution(nn.Sequential):
+class FractalConvolution(nn.Sequential):
     """3x3 convolution, dropout, batch normalisation, ReLU.
 
     Args:
@@ -58,7 +56,9 @@ class FractalBlock(nn.Module):
         super().__init__()
         self.joins = joins(columns)
         self.columns = nn.ModuleList(
-            nn.ModuleList(Convolution(outputs if place else inputs, outputs, dropout) for place in range(depth(column)))
+            nn.ModuleList(
+                FractalConvolution(outputs if place else inputs, outputs, dropout) for place in range(depth(column))
+            )
             for column in range(1, columns + 1)
         )
         self.pool_first = pool == "before_join"
@@ -158,9 +158,7 @@ class FractalNetwork(nn.Module):
                 column = 1 + int(which * self.columns)
             elif self.drop_path:
                 return self._local()
-        rows = joins(self.columns)
-        one = None if column is None else [[ending == column for ending in row] for row in rows]
-        return [one] * len(self.blocks)
+        return [None if column is None else only(column, self.columns)] * len(self.blocks)
 
     def _local(self) -> list[Alive]:
         rows = joins(self.columns)

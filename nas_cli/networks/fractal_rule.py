@@ -9,7 +9,12 @@ arXiv:1605.07648, sec. 2 and fig. 1.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nas_cli.architecture import CellGraph
+
+#: For each row of a block, which of the columns that end there are alive, in their order; what follows means nothing.
+Alive = Sequence[Sequence[bool]]
 
 
 def span(column: int, columns: int) -> int:
@@ -40,12 +45,27 @@ def paths(columns: int) -> int:
     return 1 if columns == 1 else paths(columns - 1) ** 2 + 1
 
 
-def graph(columns: int) -> CellGraph:
-    """A block as it is drawn: a node for each row, an edge for each convolution."""
+def only(column: int, columns: int) -> list[list[bool]]:
+    """What is alive at the joins of each row where one column is kept: a global draw."""
+    return [[ending == column for ending in row] for row in joins(columns)]
+
+
+def graph(columns: int, alive: Alive | None = None, title: str | None = None) -> CellGraph:
+    """A block as it is drawn: a node for each row, an edge for each convolution.
+
+    Args:
+        columns: C.
+        alive: which inputs of each row's join are; None: all of them.
+        title: None: what it is of.
+    """
     rows = joins(columns)
     edges = tuple(
         (row - span(column, columns), row, "conv_3x3") for row, ending in enumerate(rows, start=1) for column in ending
     )
+    live = [True] * len(edges)
+    if alive is not None:
+        live = [each for ending, kept in zip(rows, alive, strict=True) for each in kept[: len(ending)]]
     labels = tuple("mean" if len(ending) > 1 else str(row) for row, ending in enumerate(rows, start=1))
-    title = f"fractal block of {columns} column{'s' * (columns > 1)}"
-    return CellGraph(title, ("input",), labels, edges, (len(rows),), "output")
+    title = title or f"fractal block of {columns} column{'s' * (columns > 1)}"
+    dropped = frozenset(place for place, is_live in enumerate(live) if not is_live)
+    return CellGraph(title, ("input",), labels, edges, (len(rows),), "output", dropped)

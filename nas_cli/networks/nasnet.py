@@ -120,16 +120,12 @@ class Skeleton:
     def __post_init__(self) -> None:
         for name in ("channels", "cells", "stem_filters"):
             require(getattr(self, name) >= 1, f"{name} must be at least 1, not {getattr(self, name)}")
+        step = granularity(self.stem)
         require(
-            self.channels % self.granularity == 0,
+            self.channels % step == 0,
             f"channels={self.channels}: a reduction makes half of its channels from each of two convolutions, so with "
-            f"stem={self.stem} they must be a multiple of {self.granularity}",
+            f"stem={self.stem} they must be a multiple of {step}",
         )
-
-    @property
-    def granularity(self) -> int:
-        """What F must be a multiple of."""
-        return granularity(self.stem)
 
     @property
     def stem_cells(self) -> int:

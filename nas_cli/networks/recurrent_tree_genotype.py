@@ -102,8 +102,3 @@ class TreeGenotype:
             outputs=(values[-1], len(inputs) + len(labels) - 1),
             output="h_{t}, c_{t}",
         )
-
-
-def is_tree(text: str) -> bool:
-    """Whether a text ends as that of a recurrent tree does."""
-    return _REST.fullmatch(text.partition(" ; ")[2]) is not None

@@ -7,18 +7,16 @@ from itertools import count
 from typing import Any
 
 from nas_cli.architecture import Architecture, CellGraph
-from nas_cli.errors import InputError
-from nas_cli.networks.blocks import BlockCell, is_block_cell
-from nas_cli.networks.chain_genotype import ChainGenotype, is_chain_layer
-from nas_cli.networks.fractal_rule import graph as fractal_block
+from nas_cli.errors import InputError, require
+from nas_cli.networks.blocks import BlockCell
+from nas_cli.networks.chain_genotype import ChainGenotype
 from nas_cli.networks.genotype import Cell, layer_types
 from nas_cli.networks.recurrent_genotype import RecurrentGenotype
-from nas_cli.networks.recurrent_tree_genotype import TreeGenotype, is_tree
+from nas_cli.networks.recurrent_tree_genotype import TreeGenotype
 
 #: Cells beyond this are told in words, not drawn.
 MOST_EDGES = 200
 NASBENCH201, NASBENCH201_EDGES = "nasbench201", 6
-FRACTALNET, FRACTALNET_COLUMNS = "fractalnet", range(1, 8)  # of 7 columns: 127 convolutions
 _SHORT = {
     "skip_connect": "skip",
     "max_pool": "max",
@@ -38,33 +36,55 @@ def read_graphs(data: Any, kinds: Sequence[str] = ()) -> list[CellGraph]:
     """
     try:
         architecture = Architecture.from_json(data)
-        graphs = _graphs(architecture, kinds)
     except InputError:
         return []
-    return [] if any(len(graph.edges) > MOST_EDGES for graph in graphs) else graphs
-
-
-def _graphs(architecture: Architecture, kinds: Sequence[str]) -> list[CellGraph]:
-    if architecture.space == FRACTALNET and len(architecture.decisions) == 1:
-        (columns,) = architecture.decisions
-        return [fractal_block(columns)] if type(columns) is int and columns in FRACTALNET_COLUMNS else []
     texts = [decision for decision in architecture.decisions if isinstance(decision, str)]
     if not texts or len(texts) < len(architecture.decisions):
         return []
     if architecture.space == NASBENCH201 and len(texts) == NASBENCH201_EDGES:
-        edges = zip(edges_of(len(texts)), texts, strict=True)
-        drawn = tuple((source, target, name) for (source, target), name in edges if name != "none")
-        return [CellGraph("cell", ("input",), ("1", "2", "3"), drawn, (3,), "output")]
-    if is_block_cell(texts[0]):
-        titles = _titles(len(texts), kinds)
-        return [BlockCell.parse(text).graph(title) for text, title in zip(texts, titles, strict=True)]
-    if is_chain_layer(texts[0]):
-        return [ChainGenotype.parse(texts).graph("chain of convolutions")]
-    if is_tree(texts[0]):
-        return [TreeGenotype.parse(texts[0]).graph("recurrent tree")] if len(texts) == 1 else []
-    if ";" not in texts[0] or "mean" in texts[0]:
-        return [RecurrentGenotype.parse(texts[0]).graph("recurrent cell")] if len(texts) == 1 else []
+        return [_nasbench201(texts)]
+    for read in _FORMS:
+        try:
+            graphs = read(texts, kinds)
+        except InputError:  # it is of another form
+            continue
+        return [] if any(len(graph.edges) > MOST_EDGES for graph in graphs) else graphs
+    return []
+
+
+def _nasbench201(operations: Sequence[str]) -> CellGraph:
+    edges = zip(edges_of(len(operations)), operations, strict=True)
+    drawn = tuple((source, target, name) for (source, target), name in edges if name != "none")
+    return CellGraph("cell", ("input",), ("1", "2", "3"), drawn, (3,), "output")
+
+
+def _nodes(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
     return [Cell.parse(text).graph(title) for text, title in zip(texts, _titles(len(texts), kinds), strict=True)]
+
+
+def _blocks(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
+    return [BlockCell.parse(text).graph(title) for text, title in zip(texts, _titles(len(texts), kinds), strict=True)]
+
+
+def _recurrent(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
+    return [RecurrentGenotype.parse(_single(texts)).graph("recurrent cell")]
+
+
+def _tree(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
+    return [TreeGenotype.parse(_single(texts)).graph("recurrent tree")]
+
+
+def _chain(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
+    return [ChainGenotype.parse(texts).graph("chain of convolutions")]
+
+
+def _single(texts: Sequence[str]) -> str:
+    require(len(texts) == 1, "not one text")
+    return texts[0]
+
+
+#: How texts can be read, of which no two read the same. Each raises `InputError` for texts of another form.
+_FORMS = (_nodes, _blocks, _recurrent, _tree, _chain)
 
 
 def _titles(cells: int, kinds: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ FAMILIES = {
     "none": ("#fafafa", "#a0a6b0"),
     "other": ("#f6dfe7", "#b0446c"),
 }
-INK, WIRE, PALE = "#1f2937", "#64748b", "#b9c0ca"
+INK, WIRE, PALE, PALE_INK = "#1f2937", "#64748b", "#b9c0ca", "#8b94a3"
 
 
 def family(operation: str) -> str:
@@ -100,6 +100,8 @@ def _draw_box(box: Box) -> Iterator[str]:
         fill, ink = INK, "#ffffff"
     elif box.kind == "output":
         fill, radius = "#eef1f5", 12.0
+    if box.faint:
+        fill, line, ink, more = "#ffffff", PALE, PALE_INK, ' stroke-dasharray="5 4"'
     yield (
         f'<rect x="{box.left:.1f}" y="{box.top:.1f}" width="{box.width:.1f}" height="{box.height:.1f}" '
         f'rx="{radius:g}" fill="{fill}" stroke="{line}" stroke-width="1.4"{more}/>'

@@ -28,7 +28,10 @@ FONT = 13.0
 
 @dataclass(frozen=True)
 class Box:
-    """A labelled box; `x`, `y` is its centre. `kind` is ``input``, ``node``, ``operation`` or ``output``."""
+    """A labelled box; `x`, `y` is its centre. `kind` is ``input``, ``node``, ``operation`` or ``output``.
+
+    It is faint where nothing flows through it in this picture.
+    """
 
     kind: str
     label: str
@@ -36,6 +39,7 @@ class Box:
     y: float
     width: float
     height: float
+    faint: bool = False
 
     @property
     def left(self) -> float:
@@ -61,7 +65,7 @@ class Wire:
     Args:
         start: number of the node that it comes from; -1 for the piece from an operation to its node.
         points: (x, y), from left to right.
-        faint: it belongs to a `none` operation, through which nothing flows.
+        faint: it belongs to a `none` operation or to a dropped edge, through which nothing flows.
     """
 
     start: int
@@ -107,15 +111,20 @@ def layout(graph: CellGraph, width: float = PAGE) -> Layout:
     columns = _columns(graph, depth, rows, width)
     boxes: list[Box] = []
     wires: list[Wire] = []
+    fed = {target for place, (_, target, _) in enumerate(graph.edges) if place not in graph.dropped}
+    starved = {target for _, target, _ in graph.edges} - fed
     for number, label in enumerate((*graph.inputs, *graph.nodes)):
         is_input, column = number < inputs, columns[depth[number]]
         kind, tall = ("input", INPUT_HEIGHT) if is_input else ("node", NODE_HEIGHT)
         centre = column.end - column.nodes / 2
-        boxes.append(Box(kind, label, centre, rows.nodes[number], _node_width(label, is_input), tall))
-    for (source, target, operation), lane in zip(graph.edges, rows.lanes, strict=True):
-        column, faint = columns[depth[target]], is_none(operation)
+        is_faint = number in starved
+        boxes.append(Box(kind, label, centre, rows.nodes[number], _node_width(label, is_input), tall, is_faint))
+    for place, ((source, target, operation), lane) in enumerate(zip(graph.edges, rows.lanes, strict=True)):
+        is_dropped = place in graph.dropped
+        column, faint = columns[depth[target]], is_dropped or is_none(operation)
         right = column.end - column.nodes - column.entry
-        box = Box("operation", operation, right - column.operations / 2, lane, column.operations, OPERATION_HEIGHT)
+        middle = right - column.operations / 2
+        box = Box("operation", operation, middle, lane, column.operations, OPERATION_HEIGHT, is_dropped)
         wires.append(_way(source, boxes[source], columns[depth[source]], lane, box.left, faint))
         start, end = (box.right, lane), boxes[target]
         wires.append(Wire(-1, (start, (right + column.entry, end.y), (end.left, end.y)), faint))

@@ -17,6 +17,7 @@ from nas_cli.report.options import read_config
 RESULT, CONFIG = "result.json", "config.yaml"
 #: Estimators that judge by a formula: whatever data set a run names beside them was not used.
 WITHOUT_DATA = ("function",)
+NO_DATA = "none"  # what a run names that has no data set
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,8 @@ def _name(path: Path, data: Mapping[Any, Any], key: str) -> str | None:
 
 def _dataset(path: Path, data: Mapping[Any, Any]) -> str | None:
     """The data set on which candidates were judged."""
-    return None if _name(path, data, "estimator") in WITHOUT_DATA else _name(path, data, "dataset")
+    name = _name(path, data, "dataset")
+    return None if name == NO_DATA or _name(path, data, "estimator") in WITHOUT_DATA else name
 
 
 def _number(path: Path, key: str, value: Any) -> float | None:

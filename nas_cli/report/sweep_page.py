@@ -23,7 +23,7 @@ from nas_cli.report.runs import Run
 from nas_cli.report.strip import Pictures, at, data_for_frames, facts, shortened
 from nas_cli.report.summary import show
 from nas_cli.report.svg_files import write_svg_files
-from nas_cli.report.table import Row, columns_of, data_for_each, data_for_summary
+from nas_cli.report.table import TableColumn, columns_of, data_for_each, data_for_summary, names_apart
 from nas_cli.report.top import learning_charts
 from nas_cli.report.trace import read_trace
 
@@ -104,17 +104,22 @@ def _models(facets: Sequence[Facet]) -> list[ModelPictures]:
 
 def _tables(runs: Sequence[Run], folder: Path) -> Iterator[str]:
     rows = data_for_summary(runs)
-    yield _table(rows)
+    shown = [column for column in columns_of(rows) if not column.empty]
+    # So that the figures have the room; the table of each run has all.
+    same, columns = names_apart(shown) if len(rows) > 1 else ([], shown)
+    if same:
+        yield f'<p class="note">{escape(", ".join(same))}</p>'
+    yield _table(columns, len(rows))
     if any(row["runs"] > 1 for row in rows):
         yield '<p class="note">Mean ± sample standard deviation over the finished runs.</p>'
-    yield f"<details><summary>Each run</summary>{_table(data_for_each(runs), runs, folder)}</details>"
+    each = [column for column in columns_of(data_for_each(runs)) if not column.empty and column.title != "folder"]
+    yield f"<details><summary>Each run</summary>{_table(each, len(runs), runs, folder)}</details>"
 
 
-def _table(rows: Sequence[Row], runs: Sequence[Run] = (), folder: Path = Path()) -> str:
-    columns = [column for column in columns_of(rows) if not column.empty and column.title != "folder"]
+def _table(columns: Sequence[TableColumn], rows: int, runs: Sequence[Run] = (), folder: Path = Path()) -> str:
     titles = [column.title for column in columns]
     text = [column.title for column in columns if not column.number]
-    cells = [[column.cells[index] for column in columns] for index in range(len(rows))]
+    cells = [[column.cells[index] for column in columns] for index in range(rows)]
     if not runs:
         return table(titles, cells, text=text)
     links = [[*row, _link(run, folder)] for row, run in zip(cells, runs, strict=True)]

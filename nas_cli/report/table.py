@@ -117,9 +117,8 @@ def draw_summary(rows: Sequence[Row]) -> str:
     width = shutil.get_terminal_size((WIDTH_ELSEWHERE, 24)).columns
     columns, heading = [column for column in columns_of(rows) if not column.empty], ""
     if _total(columns) > width and len(rows) > 1:
-        same = [column for column in columns if not column.number and len(set(column.cells)) == 1]
-        heading = "  ".join(f"{column.title} {column.cells[0]}" for column in same)
-        columns = [column for column in columns if column not in same]
+        same, columns = names_apart(columns)
+        heading = "  ".join(same)
     left_out: list[str] = []
     while _total(columns) > width and any(column.optional for column in columns):
         last = max(index for index, column in enumerate(columns) if column.optional)
@@ -138,6 +137,13 @@ def draw_summary(rows: Sequence[Row]) -> str:
     if left_out:
         lines += ["", f"left out, the terminal is too narrow: {', '.join(left_out)} (--csv FILE has all)"]
     return "\n".join(lines) + "\n"
+
+
+def names_apart(columns: Sequence[TableColumn]) -> tuple[list[str], list[TableColumn]]:
+    """The names that are the same in all rows, each with its title, and the other columns."""
+    same = [column for column in columns if not column.number and len(set(column.cells)) == 1]
+    said = [f"{column.title} {column.cells[0]}" for column in same]
+    return said, [column for column in columns if column not in same]
 
 
 def columns_of(rows: Sequence[Row]) -> list[TableColumn]:

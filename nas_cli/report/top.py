@@ -5,7 +5,6 @@ Reference: Zoph & Le, Neural architecture search with reinforcement learning, IC
 
 from __future__ import annotations
 
-import json
 import statistics
 from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from nas_cli.report.chart import Chart, Line, Point
 from nas_cli.report.controller import ENTROPY, ENTROPY_NOTE, EVALUATIONS, of_updates
 from nas_cli.report.figures import is_fraction
 from nas_cli.report.overlay import Facet, Party, middle_and_band, overlay
-from nas_cli.report.trace import number
+from nas_cli.report.ranking import rises
 
 #: How many: the figure's.
 COUNTS = (1, 5, 15)
@@ -32,18 +31,11 @@ def top_so_far(trials: Sequence[Mapping[str, Any]], count: int) -> list[Point]:
 
     An architecture that was judged again counts once, with its best score. Empty where there are fewer than `count`.
     """
-    found: dict[str, float] = {}
     best: list[float] = []
     points: list[Point] = []
-    for index, trial in enumerate(trials, start=1):
-        score = number(trial.get("score"))
-        name = json.dumps(trial.get("architecture"), sort_keys=True)
-        before = found.get(name)
-        if score is None or (before is not None and score <= before):
-            continue
+    for index, _, score, before in rises(trials):
         if before is not None and before in best:
             best.remove(before)
-        found[name] = score
         insort(best, score)
         if len(best) > count:
             best.pop(0)

@@ -106,8 +106,12 @@ class Space(ABC):
         return "\n".join(f"{decision.name}: {value}" for decision, value in pairs if value is not None)
 
     def graphs(self, architecture: Architecture) -> list[CellGraph]:
-        """The cells as graphs to draw; empty where there is nothing to draw."""
+        """The cells as graphs; empty where there are none."""
         return []
+
+    def pictures(self, architecture: Architecture) -> list[CellGraph]:
+        """All that is drawn of an architecture: its cells, and what else shows how they work."""
+        return self.graphs(architecture)
 
     def labelled_graph(self, architecture: Architecture) -> LabelledGraph:
         """The cells as one graph with the operations on its nodes; no node where there are no cells."""

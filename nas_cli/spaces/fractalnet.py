@@ -12,12 +12,15 @@ from torch import nn
 
 from nas_cli.architecture import Architecture, CellGraph
 from nas_cli.errors import require
-from nas_cli.networks.fractal import Column, FractalNetwork, Pool, check
-from nas_cli.networks.fractal_rule import convolutions, depth, graph, paths
+from nas_cli.networks.fractal import Column, FractalNetwork, Pool, check, local_masks
+from nas_cli.networks.fractal_rule import Alive, convolutions, depth, graph, joins, only, paths
+from nas_cli.seeding import seeded
 from nas_cli.spaces.base import NetworkSpace
 from nas_cli.spaces.decisions import Decision, Integer
 
 COLUMNS = "columns"
+#: Local draws from which a picture is chosen.
+DRAWS = 100
 
 
 class FractalSpace(NetworkSpace):
@@ -64,6 +67,18 @@ class FractalSpace(NetworkSpace):
     def graphs(self, architecture: Architecture) -> list[CellGraph]:
         return [graph(self._columns(architecture))]
 
+    def pictures(self, architecture: Architecture) -> list[CellGraph]:
+        """The block, and what drop-path leaves of it: in a local draw with something to see, and in a global one."""
+        columns = self._columns(architecture)
+        found = self.graphs(architecture)
+        if self.drop_path and (drawn := _local_draw(columns, self.drop_path)) is not None:
+            title = f"local drop-path: a draw; each input of a join is dropped with probability {self.drop_path:g}"
+            found.append(graph(columns, drawn, title))
+        if self.global_share and columns > 1:
+            one = (columns + 1) // 2
+            found.append(graph(columns, only(one, columns), f"global drop-path: a draw of column {one} alone"))
+        return found
+
     def build(  # type: ignore[override]  # it names what the interface leaves open
         self,
         architecture: Architecture,
@@ -100,3 +115,11 @@ class FractalSpace(NetworkSpace):
     def _columns(self, architecture: Architecture) -> int:
         (columns,) = self.encode(architecture)
         return int(columns or 0)
+
+
+def _local_draw(columns: int, probability: float) -> Alive | None:
+    """Always the same one, the first in which something is dropped; None where that would take long."""
+    widths = [len(row) for row in joins(columns)]
+    with seeded(0, "drop_path"):
+        draws = (local_masks(widths, probability).tolist() for _ in range(DRAWS))
+        return next((draw for draw in draws if sum(map(sum, draw)) < sum(widths)), None)

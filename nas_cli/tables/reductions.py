@@ -1,4 +1,4 @@
-"""Numbers of a search's trials as columns of a table: the best after so many, and how many a score took."""
+"""Numbers of a search's trials as columns of a table: the best after so many, how many a score took, what all cost."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from nas_cli.report.trace import number
 Trials = Sequence[Mapping[str, Any]]
 
 SCORE = "best"
+WORKERS = "worker_seconds"
 _TOP = re.compile(r"top_(\d+)(?:_at_(\d+))?")
 _AT = re.compile(r"(\w+)_at_(\d+)")
 _TO = re.compile(r"(evaluations|seconds)_to_(-?\d+(?:\.\d+)?)")
@@ -26,7 +27,10 @@ def reduction(name: str) -> Callable[[Trials], float | None] | None:
     ``top_5``: the mean score of the 5 best distinct architectures; ``top_5_at_100``: of those of the first 100 trials.
     ``evaluations_to_-0.5``: how many trials it took until a score was at least -0.5; ``seconds_to_-0.5``: what these
     cost. They are None where a run has fewer trials, or never got there.
+    ``worker_seconds``: how long workers were busy with trials, all of them together, also with those that failed.
     """
+    if name == WORKERS:
+        return _busy
     if found := _TOP.fullmatch(name):
         return partial(_top, wanted=int(found[1]), count=int(found[2] or 0))
     if found := _AT.fullmatch(name):
@@ -52,6 +56,11 @@ def _best(trials: Trials, wanted: str, count: int) -> float | None:
         return None
     score, best = max(scored, key=lambda pair: pair[0])
     return score if wanted == SCORE else metric(best, wanted)
+
+
+def _busy(trials: Trials) -> float | None:
+    spent = [(number(trial.get("started")), number(trial.get("finished"))) for trial in trials]
+    return sum(end - start for start, end in spent if start and end) if spent else None
 
 
 def _until(trials: Trials, kind: str, wanted: float) -> float | None:

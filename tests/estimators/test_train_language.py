@@ -116,6 +116,7 @@ def test_ranges_and_combinations() -> None:
         Train(recurrent_space(), MadeUpText(), CPU, 0, Recipe())
 
 
+@pytest.mark.slow  # the next one is of the same loop, without the command
 def test_it_judges_for_a_black_box_strategy(run: Callable[..., int], tmp_path: Path) -> None:
     tiny = ["estimator.recipe.batch_size=512", "estimator.recipe.valid_batch_size=256", "space.hidden=4"]
     chosen = ["strategy=random", "strategy.evaluations=1", "space=recurrent_tree"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -137,6 +139,35 @@ if __name__ == "__main__":
             break
         time.sleep(0.05)
     assert not alive(pid)
+
+
+def test_ctrl_c_while_a_worker_starts_ends_the_search_after_the_trial(tmp_path: Path) -> None:
+    """It reaches the whole group; the worker, which is not yet ready to ignore it, must neither die nor say a word."""
+    words = ["strategy=random", "strategy.evaluations=50", "executor=processes", "executor.workers=1"]
+    program = [sys.executable, "-m", "nas_cli", *words, "hydra.run.dir=run"]
+    parent = subprocess.Popen(program, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    workers: set[int] = set()
+    while parent.poll() is None:
+        if (found := spawned(parent.pid)) and not workers:
+            os.killpg(parent.pid, signal.SIGINT)
+        workers |= found
+        time.sleep(0.01)
+    said = parent.communicate()[1]
+    assert parent.returncode == 130
+    assert said.splitlines()[-1] == "nas-run: interrupted by SIGINT, state saved; go on with: nas-run resume=run"
+    assert "Traceback" not in said
+    assert len(workers) == 1  # another would have had to take its place
+    assert [(trial.index, trial.status) for trial in RunFolder(tmp_path / "run").read_trials()] == [(0, "ok")]
+
+
+def spawned(parent: int) -> set[int]:
+    """The worker processes of another process."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile, or one of them has
+        for child in Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split():
+            if "spawn_main" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8"):
+                found.add(int(child))
+    return found
 
 
 def alive(pid: int) -> bool:

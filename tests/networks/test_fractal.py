@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nas_cli.errors import InputError
-from nas_cli.networks.fractal import Column, Convolution, FractalBlock, FractalNetwork, Pool, local_masks
+from nas_cli.networks.fractal import Column, FractalBlock, FractalConvolution, FractalNetwork, Pool, local_masks
 from nas_cli.networks.fractal_rule import depth, joins
 from nas_cli.seeding import seeded
 
@@ -95,7 +95,7 @@ def plain(made: FractalNetwork, column: int) -> nn.Sequential:
 def test_one_column_is_the_plain_network_bitwise(images: Tensor, column: int, pool: Pool) -> None:
     made = network(pool=pool).eval()
     alone = plain(made, column).eval()
-    assert sum(isinstance(layer, Convolution) for layer in alone) == 3 * depth(column)
+    assert sum(isinstance(layer, FractalConvolution) for layer in alone) == 3 * depth(column)
     assert torch.equal(made(images, column), alone(images))
     assert torch.equal(Column(made, column)(images), alone(images))
 

@@ -229,6 +229,16 @@ def test_paths_are_dropped_by_depth_and_identities_never() -> None:
     assert [len(drops(one)) for one in network.cells[:8]] == [8] * 6 + [9, 8]
 
 
+def test_the_two_cells_of_the_imagenet_stem_are_the_first_in_the_depth() -> None:
+    """4 @ 1056: 3 * 4 + 2 cells and the stem's two, so that cell k of 16 drops with (k + 1) / 16; keep_final 0.6."""
+    with torch.device("meta"):
+        network = NasNetNetwork(CELLS, (3, 64, 64), 10, Skeleton("imagenet", 44, 4))
+    set_drop_path(network, 0.4)
+    found = [{drop.probability for drop in drops(one)} for one in network.cells]
+    assert [cell.pop() for cell in found] == pytest.approx([0.4 * (k + 1) / 16 for k in range(16)])
+    assert not any(found)  # all paths of a cell alike
+
+
 def test_drop_path_leaves_evaluation_and_keep_1_alone_and_has_the_mean_of_its_input() -> None:
     with seeded(0):
         network = NasNetNetwork(CELLS, (1, 8, 8), 10, cifar(2, 1))

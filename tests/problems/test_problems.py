@@ -211,12 +211,66 @@ def test_each_learns_from_generated_images(space: LearningProblem, dataset: Rect
     assert 0 <= judge(space, dataset).measure(space.sample(np.random.default_rng(3)), budget=1).score <= 1
 
 
+class SomeFashion(FashionMnist):
+    """The first of its images: enough to learn from in seconds."""
+
+    def train(self):  # type: ignore[no-untyped-def]
+        return super().train().subset(range(4000))
+
+    def test(self):  # type: ignore[no-untyped-def]
+        return super().test().subset(range(1000))
+
+
+GOOD_DBN = {
+    "preprocessing": "raw",
+    "seed": 1,
+    "learning_rate": 0.1,
+    "anneal_start": 1000,
+    "regularise": False,
+    "batch_size": 20,
+    "layers": 1,
+    "units_1": 128,
+    "weights_1": "uniform",
+    "weight_scale_1": "glorot",
+    "cd_epochs_1": 1,
+    "cd_learning_rate_1": 0.001,
+    "cd_anneal_start_1": 100,
+    "cd_sample_1": False,
+}
+GOOD_CONVNET = {
+    "epochs": 5,
+    "learning_rate": 0.01,
+    "norm_size": 3,
+    "norm_scale": 5e-5,
+    "norm_power": 0.75,
+    **dict.fromkeys(("l2_conv_1", "l2_conv_2", "l2_conv_3", "l2_softmax"), 1e-5),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("space", TINY, ids=lambda space: space.name)
-def test_each_learns_from_fashion_mnist(space: LearningProblem) -> None:
-    assert (
-        judge(space, FashionMnist("fashion_mnist")).measure(space.sample(np.random.default_rng(3)), budget=1).score > 0
-    )
+@pytest.mark.skipif(
+    FashionMnist.installed is None or not FashionMnist.installed.is_dir(), reason="dataset-fashion-mnist not installed"
+)
+@pytest.mark.parametrize(
+    ("space", "values", "least"),
+    [
+        (TINY[0], {"learning_rate": 0.1, "l2_penalty": 0.0, "batch_size": 50, "epochs": 6}, 0.65),
+        (TINY[1], GOOD_MLP, 0.65),
+        (TINY[2], GOOD_DBN, 0.45),
+        (CudaConvnet("cuda_convnet", max_epochs=6), GOOD_CONVNET, 0.5),
+    ],
+    ids=["logistic_regression", "mlp", "dbn", "cuda_convnet"],
+)
+def test_each_learns_from_fashion_mnist(
+    space: LearningProblem, values: dict[str, object], least: float, tmp_path: Path
+) -> None:
+    """Good settings in seconds; chance is 0.1."""
+    estimator = judge(space, SomeFashion("fashion_mnist", root=str(tmp_path)))
+    found = estimator.measure(candidate(space, **values))
+    assert found.score > least
+    assert found.metrics["test_accuracy"] > least - 0.05
+    drawn = space.sample(np.random.default_rng(3))  # of the whole range: most learn nothing in so short a time
+    assert 0 <= estimator.measure(drawn, budget=1).score <= 1
 
 
 def test_what_does_not_go_together_is_refused_without_reading() -> None:

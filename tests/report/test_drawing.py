@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
 from nas_cli.architecture import CellGraph
-from nas_cli.report.drawing import FAMILIES, draw_cells, family
+from nas_cli.networks.fractal_rule import graph as fractal_block
+from nas_cli.report.drawing import FAMILIES, PALE_INK, draw_cells, family
 from nas_cli.report.layout import layout
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -101,6 +103,18 @@ def test_nothing_is_fetched() -> None:
     assert svg.replace("http://www.w3.org/2000/svg", "").count("http") == 0
     assert "@import" not in svg
     assert "href" not in svg
+
+
+def test_what_is_dropped_is_dashed_and_all_else_is_not() -> None:
+    """Of a block of two columns the join loses one input; in the other picture the node of row 1 has nothing to do."""
+    for dropped, faint in (({1}, ["conv_3x3"]), ({0, 2}, ["1", "conv_3x3", "conv_3x3"])):
+        graph = replace(fractal_block(2), dropped=frozenset(dropped))
+        root = ElementTree.fromstring(draw_cells([graph]))
+        dashed = [element.tag.removeprefix(SVG) for element in root.iter() if "stroke-dasharray" in element.attrib]
+        assert dashed.count("path") == 2 * len(dropped)  # to the convolution and on from it
+        boxes, texts = root.iter(f"{SVG}rect"), root.iter(f"{SVG}text")
+        assert sum("stroke-dasharray" in box.attrib for box in boxes) == len(faint)
+        assert sorted(text.text or "" for text in texts if text.get("fill") == PALE_INK) == faint
 
 
 def test_a_none_operation_is_dashed() -> None:

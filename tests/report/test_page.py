@@ -268,6 +268,11 @@ def test_a_sweep(tmp_path: Path) -> None:
     page = Page(sweep_page(read_members(find_runs([tmp_path])), tmp_path))
     for words in ("4 runs: darts, darts_plus", "darts: mean of 2", "What each run found", "darts_plus, seed 1"):
         assert words in page.text
+    # What is the same in all stands above the table, so that the figures have the room.
+    _, _, results = page.text.partition("Results ")
+    above, _, columns = results.partition(" strategy ")
+    assert "command search, space darts, dataset digits" in above
+    assert columns.startswith("seeds ")
     assert "epoch 4 of 4 (3 skips, valid accuracy 43.00 %)" in page.text
     links = {attributes["href"] for attributes in page.named("a")}
     assert links == {"./1/report.html"}

@@ -30,6 +30,7 @@ def test_a_formula_has_no_data_set(tmp_path: Path) -> None:
     run = read_run(write_run(tmp_path / "a", estimator="function", space="branin", dataset="digits"))
     assert (run.dataset, run.estimator) == (None, "function")
     assert run_title(run) == "random on space branin"
+    assert read_run(write_run(tmp_path / "b", estimator="user", space="oven", dataset="none")).dataset is None
 
 
 def test_sweeps_are_walked_and_runs_are_not(tmp_path: Path) -> None:

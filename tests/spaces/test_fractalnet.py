@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,6 @@ from nas_cli.architecture import Architecture
 from nas_cli.cost import count
 from nas_cli.errors import InputError
 from nas_cli.networks.fractal_rule import graph
-from nas_cli.report.cells import read_graphs
 from nas_cli.spaces.fractalnet import FractalSpace
 
 IMAGE = (1, 8, 8)
@@ -94,12 +94,35 @@ def test_the_published_record_is_that_of_twenty_layers() -> None:
 
 def test_it_is_told_and_drawn() -> None:
     assert space().describe(of(3)) == "columns: 3\nin each block: convolutions 7, paths 5, depth 4"
-    assert space().graphs(of(3)) == [graph(3)] == read_graphs(of(3).to_json())
+    assert space().graphs(of(3)) == [graph(3)]
 
 
-@pytest.mark.parametrize("columns", [0, -1, 8, 60, "3", True, None])
-def test_a_report_draws_no_other_number_of_columns(columns: object) -> None:
-    assert read_graphs({"space": "fractalnet", "decisions": [columns]}) == []
+def test_drop_path_is_drawn_beside_the_block() -> None:
+    """Of 3 columns: joins of 1, 2, 1 and 3 inputs; edges 0 to 6."""
+    block, local, whole = space(drop_path=0.5).pictures(of(3))
+    assert block == graph(3)
+    assert {block.edges, local.edges, whole.edges} == {block.edges}
+    for join in (1, 2, 3, 4):
+        inputs = {place for place, (_, row, _) in enumerate(block.edges) if row == join}
+        assert inputs - local.dropped  # something flows through every join
+    assert local.dropped
+    assert [edge for place, edge in enumerate(whole.edges) if place not in whole.dropped] == [
+        (0, 2, "conv_3x3"),
+        (2, 4, "conv_3x3"),
+    ]
+    assert [graph.title for graph in (local, whole)] == [
+        "local drop-path: a draw; each input of a join is dropped with probability 0.5",
+        "global drop-path: a draw of column 2 alone",
+    ]
+    assert space(drop_path=0.5).pictures(of(3))[1] == local
+
+
+@pytest.mark.parametrize(
+    ("options", "columns", "count"),
+    [({}, 1, 1), ({"drop_path": 0.0}, 3, 2), ({"global_share": 0.0}, 3, 2), ({"drop_path": 1e-9}, 3, 2), ({}, 6, 3)],
+)
+def test_what_never_happens_is_not_drawn(options: dict[str, float], columns: int, count: int) -> None:
+    assert len(space(**options).pictures(of(columns))) == count
 
 
 def test_an_evaluation_tests_every_column_alone_and_resumes(
@@ -112,7 +135,9 @@ def test_an_evaluation_tests_every_column_alone_and_resumes(
     tested = {name for name in result["metrics"] if name.startswith("test_accuracy_")}
     assert tested == {"test_accuracy_column_1", "test_accuracy_column_2"}
     assert 0 <= result["metrics"]["test_accuracy_column_1"] <= 1
-    assert "fractal block of 2 columns" in (tmp_path / "whole" / "architecture.svg").read_text()
+    picture = (tmp_path / "whole" / "architecture.svg").read_text()
+    assert all(title in picture for title in ("fractal block of 2 columns", "local drop-path", "global drop-path"))
+    assert base64.b64encode(picture.encode()).decode() in (tmp_path / "whole" / "report.html").read_text()
     # The same again, stopped before the test and gone on with from its own configuration.
     from nas_cli.training import Training
 

@@ -17,7 +17,14 @@ from nas_cli.tables.results import data_for_table
 
 SCORES = (-3.0, None, -1.0, -2.0, -0.5)
 TRIALS: list[dict[str, Any]] = [
-    {"index": i, "score": s, "cost_seconds": 2.0, "metrics": {} if s is None else {"regret": -s}}
+    {
+        "index": i,
+        "score": s,
+        "cost_seconds": 2.0,
+        "metrics": {} if s is None else {"regret": -s},
+        "started": 100.0 + i,
+        "finished": 103.5 + i,
+    }
     for i, s in enumerate(SCORES)
 ]
 
@@ -35,6 +42,7 @@ TRIALS: list[dict[str, Any]] = [
         ("evaluations_to_-0.75", 5),
         ("evaluations_to_0", None),
         ("seconds_to_-1", 6.0),
+        ("worker_seconds", 17.5),  # of trials that overlap, one of them failed
     ],
 )
 def test_what_a_name_stands_for(name: str, value: float | None) -> None:
@@ -50,6 +58,12 @@ def test_the_mean_of_the_best_few() -> None:
     # The fifth is the first once more, and better.
     assert values == {"top_1": -0.5, "top_2": -0.75, "top_2_at_3": -2.0, "top_3": -3.5 / 3, "top_4": None,
                       "top_2_at_6": None}  # fmt: skip
+
+
+def test_workers_without_a_trial_cost_nothing_that_is_known() -> None:
+    found = reduction("worker_seconds")
+    assert found is not None
+    assert found([]) is None
 
 
 @pytest.mark.parametrize("name", ["wall_seconds", "best_at_", "evaluations_to_x", "at_3", "regret"])

@@ -51,6 +51,10 @@ class Strategy(ABC):
         """What it has learnt since the last call, as lines for `metrics.jsonl`, each given once; most say nothing."""
         return ()
 
+    def caution(self) -> str | None:
+        """What a person should know before the search begins, in one line; most have nothing to say."""
+        return None
+
     def preferred(self) -> Architecture | None:
         """Which of the judged candidates is the best, where scores are noisy; None: the one of the highest score."""
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,8 @@ from nas_cli.executors.base import Executor
 from nas_cli.journal import Trial
 from nas_cli.runner import Best, Search, Step
 from nas_cli.strategies.black_box.base import Candidate, Strategy
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -77,6 +80,8 @@ class BlackBoxSearch(Search):
                 self._asked += 1
 
     def step(self) -> Step:
+        if self._told == 0 and (caution := self.strategy.caution()) is not None:
+            log.warning("%s", caution)
         self._ask()
         for index, pending in self._pending.items():
             if pending.started is None:

@@ -90,6 +90,14 @@ class TPE(Strategy):
         self.asked = 0
         self.told: list[tuple[Values, float | None]] = []
 
+    def caution(self) -> str | None:
+        if self.evaluations is None or self.evaluations > self.n_startup:
+            return None
+        return (
+            f"strategy.evaluations={self.evaluations} with strategy.n_startup={self.n_startup}: every candidate is "
+            "drawn from the prior, as in random search"
+        )
+
     def ask(self, count: int, pending: Sequence[Candidate]) -> Sequence[Candidate]:
         waiting = [self.space.encode(candidate.architecture) for candidate in pending]
         asked: list[Candidate] = []

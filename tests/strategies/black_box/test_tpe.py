@@ -172,6 +172,13 @@ def test_the_default_comes_near_the_optimum_of_branin() -> None:
     assert np.median([run(TPE(BRANIN, seed=seed), BRANIN, 60) for seed in range(3)]) < 0.3
 
 
+def test_it_says_where_it_is_no_more_than_random_search() -> None:
+    assert TPE(BRANIN, seed=0, evaluations=11, n_startup=10).caution() is None
+    said = TPE(BRANIN, seed=0, evaluations=10, n_startup=10).caution()
+    assert said is not None
+    assert "evaluations=10 with strategy.n_startup=10" in said
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -58,7 +58,8 @@ class BayesianOptimisation(Strategy):
         amplitude: variance theta_0 of the function in these units; null: inferred, unless the priors fix it.
         incumbent: what is improved on: the best score, or the best posterior mean at a judged point (for noisy scores).
         standardise: whether scores are modelled in units of their standard deviation from their mean.
-        target: what of the score is modelled: itself, or minus the logarithm of the error, 1 - score.
+        target: what of the score is modelled: itself, or minus the logarithm of the error, 1 - score, no error at all
+            as half the least seen.
 
     Reference: Brochu, Cora, de Freitas, arXiv:1012.2599; Snoek, Larochelle, Adams, NIPS 2012, arXiv:1206.2944.
     """
@@ -106,6 +107,14 @@ class BayesianOptimisation(Strategy):
         self.design = self.box.stretched(initial.design(self.first, self.box.columns, seed))
         self.designed = 0  # how many points of the design were asked for
         self.proposed = 0  # how many proposals were made since
+
+    def caution(self) -> str | None:
+        if self.evaluations is None or self.evaluations > self.first:
+            return None
+        return (
+            f"strategy.evaluations={self.evaluations} of a design of {self.first} points (strategy.initial.points): "
+            "none is left for the model to propose"
+        )
 
     def ask(self, count: int, pending: Sequence[Candidate]) -> Sequence[Candidate]:
         waiting = [candidate.architecture for candidate in pending]
@@ -180,7 +189,7 @@ class BayesianOptimisation(Strategy):
     def _posterior(self) -> GaussianProcess:
         """The Gaussian process of the modelled scores."""
         scores = torch.tensor(self.observations.scores, dtype=torch.float64)
-        targets = -torch.log1p(-scores.clamp(max=1 - 1e-9)) if self.is_log_error else scores
+        targets = -log_errors(scores) if self.is_log_error else scores
         if self.standardise:
             targets, _, _ = standardised(targets)
         # As bad as the worst; nothing would keep the next proposal from their side otherwise.
@@ -232,3 +241,11 @@ class BayesianOptimisation(Strategy):
         self.proposed = state["proposed"]
         self.scores.load_state_dict(state["scores"])
         self.durations.load_state_dict(state["durations"])
+
+
+def log_errors(scores: Tensor) -> Tensor:
+    """Logarithms of 1 - score. No error at all counts as half the least that was seen: near minus infinity it would
+    leave no difference between all others."""
+    errors = 1 - scores
+    least = errors[errors > 0].amin() if (errors > 0).any() else 1.0
+    return errors.clamp_min(least / 2).log()

@@ -132,6 +132,12 @@ class PolicySearch(Strategy):
             first = last
         return asked
 
+    def caution(self) -> str | None:
+        needed, there = self.batch * self.accumulate, self.evaluations or 0
+        if needed <= there:
+            return None
+        return f"an update takes {needed} results, and only {there} will be judged: the policy never learns"
+
     def _given(self, sample: int) -> int:
         """The number of the pinned decision's value in a sample."""
         if self.policy.pinned is None:

@@ -6,9 +6,13 @@ import math
 from typing import Literal
 
 import pytest
-from gp_table import SE, points, process, situation, table, tensor
+import torch
+from gp_table import SE, bo, line, points, process, situation, table, tensor
+from torch import Tensor
 
+from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError
+from nas_cli.journal import Trial
 from nas_cli.strategies.black_box.bo.acquisitions import (
     GPUCB,
     Acquisition,
@@ -20,7 +24,9 @@ from nas_cli.strategies.black_box.bo.acquisitions import (
     ProbabilityOfImproving,
 )
 from nas_cli.strategies.black_box.bo.cost import NoCost, PerSecond, log_durations
-from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess
+from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, Vectors
+from nas_cli.strategies.black_box.bo.hyperparameters import SliceSampling
+from nas_cli.strategies.black_box.bo.pending import Fantasies
 from nas_cli.strategies.black_box.bo.thompson import Thompson
 
 MEAN = 0.924196240747
@@ -66,6 +72,68 @@ def test_samples_are_paired() -> None:
         one = PerSecond().log_cost(process(SE, cost, targets=log_durations([1, 2, 8])), 0.0, 1.0)
         parts.append(ExpectedImproving().make(situation(process(SE, vector)), one)(points(0.3)).item())
     assert found == pytest.approx(sum(parts) / 2, rel=1e-10)
+
+
+#: Cheap under one vector where it is dear under the other.
+APART = ((MEAN, 1.0, 0.01, 0.5), (-2.0, 2.0, 0.05, 0.9), (3.0, 0.5, 0.02, 0.2))
+
+
+@pytest.mark.parametrize("acquisition", [ExpectedImproving(), LogExpectedImproving()], ids=["ei", "log_ei"])
+def test_each_sample_of_cost_goes_with_all_fantasies_of_its_own_sample(acquisition: Acquisition) -> None:
+    """Members stand in the order samples x fantasies; the mean is that of EI over cost, sample by sample."""
+    vectors = [(0.0, 1.0, 0.01, 0.5), (0.3, 1.5, 0.02, 0.7), (-0.5, 0.3, 0.1, 0.2)]
+    fantasies, waiting = Fantasies(4), tensor(0.25, 0.8).unsqueeze(-1)
+    log_cost = PerSecond().log_cost(process(SE, *APART, targets=log_durations([1, 2, 8])), 0.0, 1.0)
+    model = fantasies.condition(process(SE, *vectors), waiting, seed=3)
+    found = acquisition.make(situation(model), log_cost)(points(0.3, 0.9))
+    parts = []
+    for vector, cost in zip(vectors, APART, strict=True):
+        alone = fantasies.condition(process(SE, vector), waiting, seed=3)
+        one = PerSecond().log_cost(process(SE, cost, targets=log_durations([1, 2, 8])), 0.0, 1.0)
+        assert one is not None
+        improvement = ExpectedImproving().make(situation(alone))(points(0.3, 0.9))
+        parts.append(improvement / one(tensor(0.3, 0.9).unsqueeze(-1)).exp().squeeze(-1))
+    expected = torch.stack(parts).mean(0)
+    torch.testing.assert_close(found.exp() if acquisition.logarithmic else found, expected, rtol=1e-7, atol=1e-14)
+
+
+def test_a_search_per_second_with_samples_and_pending_points() -> None:
+    """What `strategy=bo` maximises, against a loop over its hyper-parameter samples and their fantasies."""
+    space = line()
+    samples = SliceSampling(samples=3, burn_in=20)
+    strategy = bo(
+        space,
+        acquisition=ExpectedImproving(),
+        cost=PerSecond(),
+        hyperparameters=samples,
+        pending=Fantasies(5),
+        noise=None,
+        standardise=False,
+    )
+    judged = [(0.0, 0.0, 1.0), (0.5, 1.0, 2.0), (1.0, 0.2, 8.0), (0.3, 0.4, 0.5)]
+    for index, (place, score, seconds) in enumerate(judged):
+        strategy.tell(Trial(index=index, architecture=_at(place), score=score, cost_seconds=seconds))
+    situation_, acquisition = strategy.outlook([_at(0.7)])
+    at = tensor(0.15, 0.6, 0.9).unsqueeze(-1)
+    assert strategy.scores.chain is not None
+    assert strategy.durations.chain is not None
+    scores = tensor(*[score for _, score, _ in judged])
+    logs = log_durations([seconds for _, _, seconds in judged])
+    shift, scale = logs.mean(), logs.std()
+    covariance = strategy.covariance
+    rows = covariance.inputs.rows([_at(place) for place, _, _ in judged])
+    parts: list[Tensor] = []
+    for vector, cost in zip(strategy.scores.chain.vectors, strategy.durations.chain.vectors, strict=True):
+        model = GaussianProcess(Vectors(covariance, vector[None]), rows, scores[None, :, None])
+        model = Fantasies(5).condition(model, covariance.inputs.rows([_at(0.7)]), situation_.seed)
+        durations = GaussianProcess(Vectors(covariance, cost[None]), rows, ((logs - shift) / scale)[None, :, None])
+        seconds_ = (shift + scale * durations.moments(at)[0][0, :, 0]).exp()
+        parts.append(ExpectedImproving().make(situation(model))(at.unsqueeze(-2)) / seconds_)
+    torch.testing.assert_close(acquisition(at.unsqueeze(-2)), torch.stack(parts).mean(0), rtol=1e-9, atol=1e-14)
+
+
+def _at(place: float) -> Architecture:
+    return line().decode([place])
 
 
 def test_no_time_at_all_counts_as_a_millisecond() -> None:

@@ -35,7 +35,7 @@ from nas_cli.strategies.black_box.bo.kernels.stationary import Stationary
 from nas_cli.strategies.black_box.bo.kernels.wl import WL
 from nas_cli.strategies.black_box.bo.maximisers.continuous import Direct, Mixed, Multistart, SobolLocal
 from nas_cli.strategies.black_box.bo.maximisers.discrete import Candidates, Enumerate
-from nas_cli.strategies.black_box.bo.strategy import BayesianOptimisation
+from nas_cli.strategies.black_box.bo.strategy import BayesianOptimisation, log_errors
 from nas_cli.strategies.black_box.bo.surrogate import standardised, subset
 from nas_cli.strategies.black_box.bo.thompson import Thompson
 
@@ -234,6 +234,15 @@ def test_a_log_error_is_modelled_of_its_logarithm() -> None:
     assert strategy._posterior().targets.flatten().tolist() == pytest.approx([-math.log(0.1), -math.log(0.01)])
 
 
+def test_no_error_at_all_is_the_best_by_a_little() -> None:
+    """As half the least error seen, of two of 397 images here; the others keep their distances."""
+    accuracies = [0.5, 0.9, 1 - 2 / 397, 1.0, 1.0]
+    found = log_errors(torch.tensor(accuracies, dtype=torch.float64)).tolist()
+    assert found == pytest.approx([math.log(error) for error in (0.5, 0.1, 2 / 397, 1 / 397, 1 / 397)])
+    assert log_errors(torch.ones(3, dtype=torch.float64)).unique().numel() == 1
+    assert log_errors(torch.tensor([1 - 2**-53, 1.0], dtype=torch.float64)).isfinite().all()
+
+
 def test_standardised() -> None:
     values, shift, scale = standardised(torch.tensor([1.0, 2.0, 6.0]))
     assert (shift, scale) == pytest.approx((3, math.sqrt(7)))
@@ -330,3 +339,10 @@ def test_an_error_s_logarithm_wants_accuracies() -> None:
     made = bo(line(), target="log_error")
     with pytest.raises(InputError, match=r"target=log_error: a score of 1\.5 is no accuracy; take target=score"):
         made.tell(trial(0, line().decode((0.5,)), 1.5))
+
+
+def test_it_says_where_nothing_is_left_to_propose() -> None:
+    assert bo(line(), evaluations=4).caution() is None  # the design has 3
+    said = bo(line(), evaluations=3).caution()
+    assert said is not None
+    assert "strategy.evaluations=3 of a design of 3 points (strategy.initial.points)" in said

@@ -369,6 +369,16 @@ def test_options_that_are_refused(option: str, value: float) -> None:
         searcher(recurrent(2), **{option: value})
 
 
+def test_a_search_without_an_update_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert searcher(recurrent(2), batch=2, accumulate=3, evaluations=6).caution() is None
+    strategy = searcher(chain(1, 4), batch=2, accumulate=3, evaluations=5)
+    folder = RunFolder(tmp_path)
+    run(BlackBoxSearch(strategy, Shares(), Later()), folder, ProgressBar("test", False))
+    folder.release()
+    (said,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert said == "an update takes 6 results, and only 5 will be judged: the policy never learns"
+
+
 def test_it_judges_as_many_as_the_estimator_can_in_minutes_unless_it_is_told() -> None:
     space = macro(3, 2)
     assert searcher(space).evaluations == 7

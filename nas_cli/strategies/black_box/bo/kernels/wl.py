@@ -96,8 +96,15 @@ class WL(Kernel):
             f"levels={list(levels)}: needs at least one whole number, none negative and none twice",
         )
 
+    @property
+    def option(self) -> str:
+        """The `strategy/kernel` that has these options, or comes nearest."""
+        if not self.optimal_assignment:
+            return "wl"
+        return "wl_oa_exponential" if self.exponential else "wl_oa"
+
     def on(self, space: Space) -> Covariance:
-        require_cells(space, "wl")
+        require_cells(space, self.option)
         table = self.table(space)
         if self.exponential:  # |f - f'|^2 of features of length 1 is 2 - 2 k
             return ExponentialCovariance(table, unit=2.0, normalised=True, levels=self.levels)

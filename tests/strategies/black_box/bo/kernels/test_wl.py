@@ -148,8 +148,13 @@ def test_refusals() -> None:
     branin = Branin("branin")
     assert has_graph(SPACE)
     assert not has_graph(branin)
-    with pytest.raises(CombinationError, match="kernel=wl with space=branin"):
-        WL().on(branin)
+    for kernel, name in (
+        (WL(), "wl"),
+        (WL(optimal_assignment=True), "wl_oa"),
+        (WL(optimal_assignment=True, exponential=True), "wl_oa_exponential"),
+    ):
+        with pytest.raises(CombinationError, match=f"kernel={name} with space=branin"):
+            kernel.on(branin)
     for levels in ([], [-1], [1, 1]):
         with pytest.raises(InputError, match="levels="):
             WL(levels=levels)
