@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -134,6 +136,8 @@ def _run_hydra(primary: str, config_dir: Path | None) -> None:
         except (NasError, OSError) as error:
             # Hydra announces an exception with lines of its own, which is of use only where there are many jobs.
             failures.append(error)
+            if not sweep:
+                _clear(folder)
             if sweep and isinstance(error, Interrupted):
                 raise KeyboardInterrupt from None  # ends the whole sweep, as no Exception would
             if sweep:
@@ -148,6 +152,14 @@ def _run_hydra(primary: str, config_dir: Path | None) -> None:
             raise
     if failures:
         raise failures[0]
+
+
+def _clear(folder: Path) -> None:
+    """Remove a folder where Hydra noted a command that no run came of, and what is empty then above it."""
+    if folder.is_dir() and {each.name for each in folder.iterdir()} <= {".hydra"}:
+        shutil.rmtree(folder / ".hydra", ignore_errors=True)
+        with suppress(OSError):  # one that is not empty
+            os.removedirs(os.path.relpath(folder))
 
 
 def _by_key(overrides: Sequence[str]) -> dict[str, str]:

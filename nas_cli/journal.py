@@ -182,7 +182,9 @@ class RunFolder:
             raise InputError(f"{self.path}: another process is working on this run") from None
 
     def release(self) -> None:
-        """Let another process have the folder."""
+        """Let another process have the folder, with no trace of this one where no run began."""
+        if not (self.path / "config.yaml").exists():
+            (self.path / ".lock").unlink(missing_ok=True)
         self._lock.lock.release()
 
     def has_checkpoint(self) -> bool:

@@ -53,6 +53,10 @@ class Search(ABC):
     #: What `Best.score` is called in `result.json`, e.g. ``valid_accuracy``.
     score_name: str
 
+    def prepare(self) -> None:
+        """Read what is needed; called once, before anything is written. Raises `InputError` where that fails."""
+        _ = self.total  # of a training only its data can tell
+
     @property
     @abstractmethod
     def total(self) -> int | None:

@@ -228,7 +228,7 @@ class _Parts:
     def begin(self) -> None:
         """Set the device up and let the search read its data."""
         self.hardware.prepare()
-        _ = self.search.total
+        self.search.prepare()
 
     @property
     def makes_networks(self) -> bool:

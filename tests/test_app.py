@@ -314,6 +314,23 @@ def test_a_refused_run_leaves_its_folder_free(run: Run, capsys: pytest.CaptureFi
     assert run("nas-run", "strategy=random", "strategy.evaluations=3", "hydra.run.dir=x") == 0
 
 
+@pytest.mark.parametrize(
+    "arguments", [["strategy=bo", "estimator=train", "dataset=none"], ["dataset=cifar10"]], ids=["combination", "data"]
+)
+def test_a_refused_run_leaves_no_folder(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    refused(run, capsys, "nas-run", *arguments)
+    refused(run, capsys, "nas-run", *arguments, "hydra.run.dir=x/y")
+    assert list(tmp_path.iterdir()) == []
+    Path("x").mkdir()
+    Path("x/mine").write_text("kept")
+    refused(run, capsys, "nas-run", *arguments, "hydra.run.dir=x")
+    refused(run, capsys, "nas-run", *arguments, "hydra.run.dir=x/y")
+    assert Path("x/mine").read_text() == "kept"
+    assert not Path("x/y").exists()
+
+
 def test_an_evaluation_knows_the_options_of_its_run(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("nas-run", "strategy=random", "strategy.evaluations=3", "hydra.run.dir=x") == 0
     small = ["evaluation.epochs=0", "space.cells=3"]

@@ -66,6 +66,21 @@ def micro(blocks: int) -> Tokens:
     return Tokens(decisions, tokens)
 
 
+def pointed(nodes: int) -> Tokens:
+    """One of ENAS's cells: two inputs; each node reads two states so far by an operation of five each."""
+    decisions: list[Decision] = []
+    tokens: list[Token] = [Tick(), Tick()]
+    for node in range(nodes):
+        for part in (1, 2):
+            decisions.append(Categorical(f"{node}_state_{part}", tuple(range(node + 2))))
+            tokens.append(Pointer("state"))
+        for part in (1, 2):
+            decisions.append(Categorical(f"{node}_op_{part}", tuple(range(5))))
+            tokens.append(Choice("op", 5))
+        tokens.append(Tick())
+    return Tokens(decisions, tokens)
+
+
 def chain(least: int, most: int, widths: int = 3) -> Tokens:
     """A chain of as many layers as its first decision says, each with a width and skips from the layers before."""
     decisions: list[Decision] = [Categorical("layers", tuple(range(least, most + 1)))]

@@ -31,9 +31,14 @@ class Estimator(ABC):
     score_name: str = "score"
     #: How many candidates it judges in minutes, for strategies that can use any number.
     candidates: int = 500
+    #: Whether scores have no noise at all, as those of a formula and unlike those of trainings.
+    is_exact: bool = False
 
     def prepare(self) -> None:  # noqa: B027  (a hook, not a gap)
-        """Set a process up that measures for others; called once in each worker of an executor."""
+        """Set a process up that measures and read the data; called once in each, before it measures anything.
+
+        Raises `InputError` where no architecture can be judged.
+        """
 
     @abstractmethod
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:

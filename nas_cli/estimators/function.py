@@ -34,6 +34,7 @@ class Function(Estimator):
         self.space = space
         self.seed = seed
         self.noise = noise
+        self.is_exact = noise == 0
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         value = self.space.value(architecture)

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
+
 from nas_cli.architecture import Architecture
 from nas_cli.data.base import Dataset, Source
 from nas_cli.data.text import TextDataset
-from nas_cli.errors import CombinationError, require
+from nas_cli.errors import CombinationError, InputError, require
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.hardware import Hardware
-from nas_cli.seeding import derive
+from nas_cli.seeding import derive, numpy_generator, seeded
 from nas_cli.spaces.base import NetworkSpace, Space
 from nas_cli.spaces.language import LanguageSpace
 from nas_cli.spaces.learning import Learner
 from nas_cli.training import Recipe, Training
+
+log = logging.getLogger(__name__)
 
 
 class Train(Estimator):
@@ -56,6 +61,7 @@ class Train(Estimator):
 
     def prepare(self) -> None:
         self.hardware.prepare()
+        self._data = self.learner.read(self.dataset, self.split, self.hardware)
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         if self._data is None:
@@ -97,8 +103,20 @@ class _Networks(Learner):
             raise CombinationError(f"dataset={dataset.name} with space={self.space.name}: it learns from images")
 
     def read(self, dataset: Any, split: float, hardware: Hardware) -> tuple[Dataset, Source, Source, Hardware]:
-        self.recipe.augmentation(dataset)  # refuses what does not fit before any image is read
+        # What does not fit is refused before any image is read.
+        self.recipe.augmentation(dataset)
+        self._try_size(dataset)
         return dataset, *dataset.search_split(split), hardware
+
+    def _try_size(self, dataset: Dataset) -> None:
+        """Raise `InputError` where a network, any one, cannot be made for the images; any other fault is its own."""
+        try:
+            with seeded(0, "size"), torch.device("meta"):  # without memory for its weights a network is cheap
+                self.recipe.build(self.space.sample(numpy_generator(0, "size")), self.space, dataset)
+        except InputError:
+            raise
+        except Exception as error:  # a user's network can fail in any way; its trial will tell
+            log.debug("a network that was only to be tried: %s", error)
 
     def learn(
         self,

@@ -47,6 +47,7 @@ class TrainLanguage(Estimator):
 
     def prepare(self) -> None:
         self.hardware.prepare()
+        self.dataset.train(), self.dataset.valid()
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
         began = time.monotonic()

@@ -17,6 +17,12 @@ class Executor(ABC):
     def start(self, estimator: Estimator) -> None:
         """Get ready to run this estimator's measurements."""
 
+    def prepare(self) -> None:  # noqa: B027  (a hook, not a gap)
+        """Let the estimator read its data, where this process measures; workers do when they begin.
+
+        Raises `InputError` where no architecture can be judged.
+        """
+
     @abstractmethod
     def submit(self, index: int, architecture: Architecture, budget: float | None) -> None:
         """Take a measurement on; `index` names it."""

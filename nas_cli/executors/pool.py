@@ -136,6 +136,8 @@ def prepared(estimator: bytes) -> Estimator:
     try:
         made: Estimator = pickle.loads(estimator)
         made.prepare()
+    except InputError as error:
+        raise UnfitWorkerError(str(error)) from None
     except Exception as error:  # a user's class can fail in any way
         raise UnfitWorkerError(" ".join(f"{type(error).__name__}: {error}".split())) from None
     return made

@@ -21,6 +21,11 @@ class Serial(Executor):
     def start(self, estimator: Estimator) -> None:
         self._estimator = estimator
 
+    def prepare(self) -> None:
+        if self._estimator is None:
+            raise RuntimeError("prepare() before start()")
+        self._estimator.prepare()
+
     def submit(self, index: int, architecture: Architecture, budget: float | None) -> None:
         self._queue.append((index, architecture, budget))
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: one that lies where the report is called, is not even imported.
 OURS = "nas_cli."
 TARGET = "nas_cli.strategies.black_box.bo.strategy.BayesianOptimisation"
+#: The one estimator that is made again: whether its scores have noise counts, and it needs no data.
+FUNCTION = "nas_cli.estimators.function.Function"
 
 
 def is_bayesian(run: Run) -> bool:
@@ -33,6 +35,7 @@ def rebuild(run: Run) -> BayesianOptimisation:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of how libraries use each other
         from nas_cli.build import build
+        from nas_cli.estimators.function import Function
         from nas_cli.spaces.base import Space
         from nas_cli.strategies.black_box.bo.strategy import BayesianOptimisation
 
@@ -46,7 +49,11 @@ def rebuild(run: Run) -> BayesianOptimisation:
     if type(seed) is not int:
         raise InputError(f"{run.folder}: its configuration has no seed")
     space = build(config["space"], "space", Space, name=run.space)
-    return build(config["strategy"], "strategy", BayesianOptimisation, space=space, seed=seed)
+    given: dict[str, Any] = {"space": space, "seed": seed}
+    estimator = config.get("estimator")
+    if isinstance(estimator, dict) and estimator.get("_target_") == FUNCTION:
+        given["estimator"] = build(estimator, "estimator", Function, **given)
+    return build(config["strategy"], "strategy", BayesianOptimisation, **given)
 
 
 def _targets(value: Any) -> Iterator[str]:

@@ -1,8 +1,12 @@
-"""Setting decisions of an architecture by their names, as ``nas-evaluate architecture=X architecture.NAME=VALUE``."""
+"""Setting decisions of an architecture by their names, as ``nas-evaluate architecture=X architecture.NAME=VALUE``.
+
+A command line takes no slash in a name, so that a dot stands in its place there: `2/filters` is ``2.filters``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from nas_cli.architecture import Architecture, Value
 from nas_cli.errors import InputError, nearest
@@ -13,27 +17,43 @@ from nas_cli.spaces.decisions import Categorical, Decision, Integer, Normal
 def decided(space: Space, architecture: Architecture, given: Mapping[str, Value]) -> Architecture:
     """The architecture with these values in the place of its own.
 
+    Args:
+        given: values by name, with slashes, dots or as one mapping in another (which is what a name with dots becomes).
     Raises:
         InputError: for a name that is no decision of the space, with the nearest one, or a value that it cannot have,
             with those that it can; and for an architecture from elsewhere.
     """
-    found = space.encode(space.adopt(architecture))
-    values = dict(zip((decision.name for decision in space.decisions), found, strict=True))
+    names = [_dotted(decision.name) for decision in space.decisions]
+    given = dict(_flat(given, names))
     for name, value in given.items():
-        if name not in values:
-            known = f"; it decides {', '.join(values)}" if len(values) <= 12 else ""
+        if name not in names:
+            known = f"; it decides {', '.join(names)}" if len(names) <= 12 else ""
             raise InputError(
-                f"architecture.{name}={value}: no such decision of space {space.name}{nearest(name, values)}{known}"
+                f"architecture.{name}={value}: no such decision of space {space.name}{nearest(name, names)}{known}"
             )
-        values[name] = value
-    for decision, is_made in zip(space.decisions, space.active(list(values.values())), strict=True):
-        value = values[decision.name]
-        if value not in decision if is_made else decision.name in given:
+    values = {**dict(zip(names, space.encode(space.adopt(architecture)), strict=True)), **given}
+    for name, decision, is_made in zip(names, space.decisions, space.active(list(values.values())), strict=True):
+        value = values[name]
+        if value not in decision if is_made else name in given:
             allowed = f"must be {described(decision)}" if is_made else "is not decided, as the other decisions stand"
-            raise InputError(f"architecture.{decision.name}={value}: {allowed}")
+            raise InputError(f"architecture.{name}={value}: {allowed}")
         if not is_made:
-            values[decision.name] = None
+            values[name] = None
     return space.decode(list(values.values()))
+
+
+def _dotted(name: str) -> str:
+    return name.replace("/", ".")
+
+
+def _flat(given: Mapping[str, Any], names: Collection[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Values by whole names; a mapping below the name of a decision is a value, though none that it can have."""
+    for key, value in given.items():
+        name = f"{prefix}{_dotted(str(key))}"
+        if isinstance(value, Mapping) and name not in names:
+            yield from _flat(value, names, f"{name}.")
+        else:
+            yield name, value
 
 
 def described(decision: Decision) -> str:

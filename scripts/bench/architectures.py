@@ -34,6 +34,7 @@ PROCESS = ["+experiment=bo/nasbench201"]
 METHODS = {
     "random": ["strategy=random"],
     "tpe": ["strategy=tpe"],
+    "bo": ["strategy=bo"],
     "bo, one-hot Matern 5/2": [*PROCESS, "strategy/kernel=matern52"],
     "bo, one-hot, plain score": [*PROCESS, "strategy/kernel=matern52", "strategy.target=score"],
     "bo, hamming": [*PROCESS, "strategy/kernel=hamming"],

@@ -4,7 +4,7 @@
 
 All sides judge the same functions, to be maximised, one point at a time, in one run. Printed are medians over seeds of
 the best value's distance from the optimum, with the quartiles, after 30 and 60 evaluations. `--asks` prints CPU seconds
-of one proposal on hartmann6 instead, given so many random observations. Optuna and SMAC come with
+of one proposal on hartmann6 and on nasbench201 instead, given so many random observations. Optuna and SMAC come with
 `pip install nas-run[bench]`; where one is missing, it is left out.
 """
 
@@ -23,20 +23,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import architectures
 import numpy as np
 import torch
 
 from nas_cli import config as configuration
 from nas_cli.build import build
 from nas_cli.errors import InputError
+from nas_cli.estimators.function import Function
 from nas_cli.journal import Trial
 from nas_cli.seeding import numpy_generator
+from nas_cli.spaces.base import Space
 from nas_cli.spaces.decisions import Real
 from nas_cli.spaces.functions import Branin, FunctionSpace, Hartmann6
+from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.strategies.black_box.base import Strategy
 
 CHECKPOINTS = (30, 60)
 SIZES = (100, 200, 500, 1000, 2000)
+CELLS = (500,)  # of SIZES, on nasbench201
 
 Objective = Callable[[Sequence[float]], float]
 #: From a function, its bounds, a seed and how many evaluations to all values found.
@@ -87,7 +92,7 @@ OURS = {
     "bo": ["strategy=bo"],
     "bo snoek_mcmc": ["+experiment=bo/snoek_mcmc"],
     "tpe": ["strategy=tpe"],
-    "tpe paper": ["strategy=tpe", "strategy.parzen=paper"],
+    "tpe paper": ["+experiment=tpe/paper"],
     "random": ["strategy=random"],
 }
 
@@ -106,7 +111,7 @@ def ours(overrides: Sequence[str], space: FunctionSpace, seed: int, evaluations:
 def strategy(overrides: Sequence[str], space: FunctionSpace, seed: int, evaluations: int) -> Strategy:
     section = configuration.compose("search", [*overrides, "space=branin", "estimator=function"])["strategy"]
     part = {**section, "evaluations": evaluations}
-    return build(part, "strategy", Strategy, space=space, seed=seed)
+    return build(part, "strategy", Strategy, space=space, seed=seed, estimator=Function(space))
 
 
 def with_optuna(name: str, space: FunctionSpace, seed: int, evaluations: int) -> list[float]:
@@ -204,52 +209,63 @@ def _spread(values: Sequence[float]) -> str:
 def asks(repeats: int, only: Sequence[str]) -> None:
     """Print what one proposal costs, given so many observations."""
     space = FUNCTIONS["hartmann6"][0]
-    print(f"CPU seconds of one proposal on hartmann6, median of {repeats}, after so many random observations")
+    print(f"CPU seconds of one proposal, on hartmann6 where no other, median of {repeats}, given so many observations")
     print(f"{'':20}" + "".join(f"{n:>9}" for n in SIZES))
-    rows: dict[str, Callable[[int], Callable[[], Any]]] = {
-        name: partial(_our_ask, OURS[name], space) for name in ("bo", "tpe")
+    rows: dict[str, tuple[Sequence[int], Callable[[int], Callable[[], Any]]]] = {
+        name: (SIZES, partial(_our_ask, OURS[name], space)) for name in ("bo", "tpe")
     }
+    rows["bo nasbench201"] = CELLS, _cell_ask
     if importlib.util.find_spec("optuna") is not None:
-        rows |= {f"Optuna {name}": partial(_optuna_ask, name, space) for name in ("GPSampler", "TPESampler")}
-    for name, prepare in rows.items():
+        rows |= {f"Optuna {name}": (SIZES, partial(_optuna_ask, name, space)) for name in ("GPSampler", "TPESampler")}
+    for name, (sizes, prepare) in rows.items():
         if only and not any(name.startswith(wanted) for wanted in only):
             continue
-        cells = []
-        for size in SIZES:
-            propose = prepare(size)
-            propose()  # the first loads code, and fits with no start
-            seconds = []
-            for _ in range(repeats):
-                start = time.process_time()
-                propose()
-                seconds.append(time.process_time() - start)
-            cells.append(statistics.median(seconds))
-        print(f"{name:20}" + "".join(f"{cell:>9.2f}" for cell in cells), flush=True)
+        cells = [f"{_seconds(prepare(size), repeats):>9.2f}" if size in sizes else f"{'':9}" for size in SIZES]
+        print(f"{name:20}" + "".join(cells), flush=True)
 
 
-def _data(space: FunctionSpace, size: int) -> list[tuple[Any, float]]:
+def _seconds(propose: Callable[[], Any], repeats: int) -> float:
+    """CPU seconds of a call, their median."""
+    propose()  # the first loads code, and fits with no start
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        propose()
+        seconds.append(time.process_time() - start)
+    return statistics.median(seconds)
+
+
+def _data(space: Space, value: Callable[[Any], float], size: int) -> list[tuple[Any, float]]:
     generator = numpy_generator(0, "bench")
-    architectures = [space.sample(generator) for _ in range(size)]
-    return [(each, space.value(each)) for each in architectures]
+    drawn = [space.sample(generator) for _ in range(size)]
+    return [(each, value(each)) for each in drawn]
 
 
 def _our_ask(overrides: Sequence[str], space: FunctionSpace, size: int) -> Callable[[], Any]:
+    return _as_in_a_search(strategy(overrides, space, 0, 10 * size), space, space.value, size)
+
+
+def _cell_ask(size: int) -> Callable[[], Any]:
+    made, table = architectures.parts(OURS["bo"], 10 * size, 0)
+    return _as_in_a_search(made, NasBench201("nasbench201"), lambda cell: table.measure(cell).score, size)
+
+
+def _as_in_a_search(made: Strategy, space: Space, value: Callable[[Any], float], size: int) -> Callable[[], Any]:
     """Asks and is told, as in a search: each call has one observation more."""
-    made = strategy(overrides, space, 0, 10 * size)
     made.ask(20, [])  # past the initial design
     told = 0
 
-    def tell(architecture: Any, value: float) -> None:
+    def tell(architecture: Any, score: float) -> None:
         nonlocal told
-        made.tell(Trial(index=told, architecture=architecture, score=value))
+        made.tell(Trial(index=told, architecture=architecture, score=score))
         told += 1
 
-    for architecture, value in _data(space, size):
-        tell(architecture, value)
+    for architecture, score in _data(space, value, size):
+        tell(architecture, score)
 
     def propose() -> None:
         (candidate,) = made.ask(1, [])
-        tell(candidate.architecture, space.value(candidate.architecture))
+        tell(candidate.architecture, value(candidate.architecture))
 
     return propose
 
@@ -258,7 +274,7 @@ def _optuna_ask(name: str, space: FunctionSpace, size: int) -> Callable[[], Any]
     import optuna
 
     study, box = optuna_study(name, 0), optuna_box(space)
-    for architecture, value in _data(space, size):
+    for architecture, value in _data(space, space.value, size):
         params = {d.name: float(v) for d, v in zip(space.decisions, architecture.decisions, strict=True)}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=box, value=value))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -15,7 +15,9 @@ from nas_cli.data.pydoc import Pydoc
 from nas_cli.errors import CombinationError, DivergedError, InputError
 from nas_cli.estimators.train import Train
 from nas_cli.hardware import Hardware
+from nas_cli.seeding import numpy_generator
 from nas_cli.spaces.decisions import Real
+from nas_cli.spaces.fractalnet import FractalSpace
 from nas_cli.spaces.functions import Branin
 from nas_cli.spaces.learning import LearningProblem
 from nas_cli.spaces.nasbench201 import NasBench201
@@ -94,6 +96,36 @@ def test_what_does_not_fit_is_refused_before_data_is_read() -> None:
     with pytest.raises(InputError, match=r"augmentation\.crop_padding=8: must be below the image side 8"):
         estimator(dataset).measure(architecture())
     assert dataset.reads == {"train": 0, "test": 0}
+
+
+def test_data_are_read_when_it_gets_ready() -> None:
+    dataset = MadeUp()
+    judge = estimator(dataset)
+    judge.prepare()
+    assert dataset.reads == {"train": 1, "test": 0}
+    judge.measure(architecture())
+    assert dataset.reads == {"train": 1, "test": 0}
+
+
+def test_images_that_are_too_small_are_refused_when_it_gets_ready() -> None:
+    dataset = MadeUp()
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    with pytest.raises(InputError, match="images of 8x8 cannot be halved 4 times"):
+        Train(FractalSpace("fractalnet", widths=(8, 8, 8, 8)), dataset, CPU, 0, RECIPE).prepare()
+    assert dataset.reads == {"train": 0, "test": 0}
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_network_that_fails_in_another_way_fails_in_its_own_trial() -> None:
+    class Faulty(NasBench201):
+        def build(self, *given: Any, **options: Any) -> NoReturn:
+            raise ValueError("not this one")
+
+    judge = Train(Faulty("nasbench201"), MadeUp(), CPU, 0, RECIPE)
+    judge.prepare()
+    with pytest.raises(ValueError, match="not this one"):
+        judge.measure(judge.learner.space.sample(numpy_generator(0)))  # type: ignore[attr-defined]
 
 
 def test_the_best_of_the_last_epochs_is_the_score() -> None:

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mortal import Mortal
+from token_spaces import chain
 
 from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError, InputError
@@ -22,10 +23,17 @@ from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.executors.base import Executor
 from nas_cli.executors.pool import DeadWorkerError
 from nas_cli.executors.processes import Processes
-from nas_cli.journal import RunFolder
+from nas_cli.journal import RunFolder, Trial
 from nas_cli.progress import ProgressBar
 from nas_cli.runner import run
 from nas_cli.spaces.functions import Brochu1d
+from nas_cli.strategies.black_box.base import Candidate, Strategy
+from nas_cli.strategies.black_box.controller.baseline import MovingAverage
+from nas_cli.strategies.black_box.controller.growth import NoGrowth
+from nas_cli.strategies.black_box.controller.policy import Controller
+from nas_cli.strategies.black_box.controller.rewards import Score
+from nas_cli.strategies.black_box.controller.strategy import PolicySearch
+from nas_cli.strategies.black_box.controller.updates import PPO
 from nas_cli.strategies.black_box.random import Random
 from nas_cli.strategies.black_box.search import BlackBoxSearch
 
@@ -91,18 +99,42 @@ class Stops(BlackBoxSearch):
             self.lost = job.index
 
 
-def test_killing_a_worker_in_the_middle_of_a_search_loses_no_trial(tmp_path: Path) -> None:
-    executor = Processes(workers=2)
-    search = Stops(Random(Brochu1d("brochu1d"), seed=0, evaluations=8), Mortal(tmp_path), executor)
-    folder = RunFolder(tmp_path / "run")
-    run(search, folder, ProgressBar("test", False))
+def stopped(strategy: Strategy, folder: Path) -> list[Trial]:
+    """The trials of a search of eight, in the middle of which a worker is killed."""
+    search = Stops(strategy, Mortal(folder), Processes(workers=2))
+    run_folder = RunFolder(folder / "run")
+    run(search, run_folder, ProgressBar("test", False))
     search.close()
-    trials = folder.read_trials()
+    trials = run_folder.read_trials()
     assert sorted(trial.index for trial in trials) == list(range(8))
     assert {trial.status for trial in trials} == {"ok"}
     assert search.lost in range(8)
+    return trials
+
+
+def test_killing_a_worker_in_the_middle_of_a_search_loses_no_trial(tmp_path: Path) -> None:
+    trials = stopped(Random(Brochu1d("brochu1d"), seed=0, evaluations=8), tmp_path)
     alone = Random(Brochu1d("brochu1d"), seed=0, evaluations=8).ask(8, [])
     assert {trial.architecture for trial in trials} == {candidate.architecture for candidate in alone}
+
+
+def test_killing_a_worker_loses_no_sample_of_a_controller(tmp_path: Path) -> None:
+    """Every trial is told once, under its own sample, in batches of which each makes an update."""
+    parts = (Controller(hidden=4), PPO(), Score(), MovingAverage(), NoGrowth(), Mortal(tmp_path))
+    strategy = PolicySearch(chain(1, 4), 0, *parts, evaluations=8, batch=2)
+    sampled: dict[int, Architecture] = {}
+    ask = strategy.ask
+
+    def noted(count: int, pending: Sequence[Candidate]) -> Sequence[Candidate]:
+        first, candidates = strategy.asked, ask(count, pending)
+        sampled.update(enumerate((candidate.architecture for candidate in candidates), start=first))
+        return candidates
+
+    strategy.ask = noted  # type: ignore[method-assign]
+    trials = stopped(strategy, tmp_path)
+    assert {trial.index: trial.architecture for trial in trials} == sampled
+    assert (strategy.asked, strategy.told, strategy.updates) == (8, 8, 4)
+    assert strategy.state_dict()["pending"] == []
 
 
 def test_a_worker_that_cannot_begin_ends_the_search_with_its_reason(tmp_path: Path) -> None:

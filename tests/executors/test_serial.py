@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from nas_cli.architecture import Architecture
@@ -25,6 +28,17 @@ class Doubler(Estimator):
 def submit(executor: Serial, *values: int) -> None:
     for index, value in enumerate(values):
         executor.submit(index, Architecture("x", (value,)), float(index))
+
+
+def test_getting_ready_is_the_estimator_s() -> None:
+    class Unfit(Doubler):
+        def prepare(self) -> None:
+            raise InputError("no data")
+
+    executor = Serial()
+    executor.start(Unfit())
+    with pytest.raises(InputError, match="no data"):
+        executor.prepare()
 
 
 def test_measurements_come_back_in_order_with_their_index_and_budget() -> None:
@@ -62,3 +76,21 @@ def test_wait_needs_a_start() -> None:
     submit(executor, 1)
     with pytest.raises(RuntimeError, match="start"):
         executor.wait()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["+experiment=nas_rl/ptb"], "dataset ptb: missing data/ptb/ptb.train.txt"),
+        (
+            ["strategy=random", "space=fractalnet", "space.widths=[8,16,32,64]"],
+            "images of 8x8 cannot be halved 4 times",
+        ),
+    ],
+)
+def test_what_no_candidate_can_be_judged_by_is_told_before_the_run_begins(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert run("nas-run", *words, "hydra.run.dir=out") == 2
+    assert f"nas-run: {told}" in capsys.readouterr().err
+    assert not (tmp_path / "out/config.yaml").exists()

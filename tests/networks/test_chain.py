@@ -20,7 +20,7 @@ def images(side: int = 8, batch: int = 2) -> Tensor:
 
 
 def seen(made: ChainNetwork, x: Tensor) -> tuple[list[Tensor], list[Tensor], Tensor]:
-    """What every convolution read, what it made, and what came before the classifier."""
+    """What every convolution or pooling layer read, what it made, and what came before the classifier."""
     read: list[Tensor] = []
     outputs: list[Tensor] = []
     last: list[Tensor] = []
@@ -29,7 +29,8 @@ def seen(made: ChainNetwork, x: Tensor) -> tuple[list[Tensor], list[Tensor], Ten
         read.append(given[0])
         outputs.append(result)
 
-    handles = [part.register_forward_hook(convolved) for part in made.modules() if isinstance(part, Convolution)]
+    parts = [part for layer in made.layers for part in layer]  # type: ignore[attr-defined]
+    handles = [part.register_forward_hook(convolved) for part in parts]
     handles.append(made.classifier.register_forward_pre_hook(lambda _, given: last.append(given[0])))
     made.eval()(x)
     for handle in handles:
@@ -121,6 +122,68 @@ def test_behind_a_pool_all_sides_are_halved() -> None:
     pooled = nn.functional.max_pool2d(outputs[0], 2, ceil_mode=True)
     assert torch.equal(read[2][:, :4], nn.functional.max_pool2d(pooled, 2, ceil_mode=True))
     assert torch.allclose(last, outputs[2].mean(dim=(2, 3)))
+
+
+def pooled_by_hand(x: Tensor, kernel: tuple[int, int], stride: tuple[int, int], average: bool) -> Tensor:
+    """Place by place: the greatest or the mean value of what a window holds of the image."""
+    height, width = (-(-side // step) for side, step in zip(x.shape[2:], stride, strict=True))
+    found = torch.empty(*x.shape[:2], height, width)
+    for row in range(height):
+        for column in range(width):
+            top, left = row * stride[0] - kernel[0] // 2, column * stride[1] - kernel[1] // 2
+            window = x[:, :, max(top, 0) : top + kernel[0], max(left, 0) : left + kernel[1]]
+            found[:, :, row, column] = window.mean(dim=(2, 3)) if average else window.amax(dim=(2, 3))
+    return found
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (1, 3), (5, 3), (7, 7)])
+@pytest.mark.parametrize("stride", [(1, 1), (1, 3), (3, 2)])
+@pytest.mark.parametrize("side", [1, 8, 7])
+def test_pooling_layers_by_hand(kernel: tuple[int, int], stride: tuple[int, int], side: int) -> None:
+    size = f"{kernel[0]}x{kernel[1]} stride {stride[0]}x{stride[1]}"
+    x = images(side)
+    _, outputs, _ = seen(network(f"max_pool {size}", f"avg_pool {size}"), x)
+    for output, average in zip(outputs, (False, True), strict=True):
+        assert torch.allclose(output, pooled_by_hand(x, kernel, stride, average), atol=1e-6)
+
+
+def test_a_pooling_layer_keeps_the_channels_of_what_it_joins() -> None:
+    made = network("3x3 filters 4", "3x3 stride 2x2 filters 6", "max_pool 1x1 from 1,2", "1x1 filters 2 from 3")
+    read, outputs, last = seen(made, images())
+    assert [each.shape[1] for each in outputs] == [4, 6, 10, 2]
+    assert torch.equal(outputs[2], join(outputs[:2]))
+    assert torch.equal(read[3], outputs[2])
+    assert torch.allclose(last, outputs[3].mean(dim=(2, 3)))
+
+
+def test_a_pooling_layer_is_one_pool_in_any_block() -> None:
+    made = network("3x3 filters 4", "avg_pool 3x3 stride 2x2 from 1", "1x3 filters 6 from 2", block=2, pools=[3])
+    read, outputs, _ = seen(made, images())
+    assert [each.shape[1] for each in outputs] == [4, 4, 8, 6, 6]
+    pooled = nn.functional.max_pool2d(outputs[2], 2)  # the third part is the pooling layer
+    assert torch.equal(read[3], pooled)
+    assert torch.equal(read[4], torch.cat([pooled, outputs[3]], dim=1))
+
+
+def test_a_convolution_without_normalisation_has_a_bias() -> None:
+    made = network("3x3 filters 4 no norm", "3x3 filters 4")
+    assert not any(name.startswith("layers.0") for name, _ in made.named_buffers())
+    (bare, normed) = (layer[0] for layer in made.layers)  # type: ignore[index]
+    assert normed.convolution.bias is None
+    x = images()
+    plain = nn.functional.conv2d(x, bare.convolution.weight, bare.convolution.bias, padding=1)
+    _, outputs, _ = seen(made, x)
+    assert torch.allclose(outputs[0], torch.relu(plain), atol=1e-6)
+    assert bare.convolution.bias.abs().min() > 0
+
+
+def test_parameters_by_hand_with_pools_and_without_normalisation() -> None:
+    made = count(
+        lambda: network("3x5 filters 4 no norm", "max_pool 3x3 stride 2x2 from 1", "1x3 filters 6 from 2"), (1, 8, 8)
+    )
+    first, last = 15 * 4, 3 * 4 * 6
+    assert made.params == first + 4 + last + 2 * 6 + 6 * 5 + 5
+    assert made.macs == 64 * first + 16 * last + 6 * 5
 
 
 def test_parameters_by_hand() -> None:

@@ -19,6 +19,42 @@ def test_the_text_of_a_chain_and_back() -> None:
     assert chain.loose_ends == (2, 4)
 
 
+def test_the_text_of_pools_and_of_convolutions_without_normalisation_and_back() -> None:
+    texts = ("max_pool 3x1", "1x7 stride 2x3 filters 36 no norm", "avg_pool 5x5 stride 1x2 from 1,2", "3x3 filters 8")
+    chain = ChainGenotype.parse(texts)
+    assert chain.layers == (
+        ChainLayer((3, 1), (1, 1), None, (), "max_pool", norm=False),
+        ChainLayer((1, 7), (2, 3), 36, (), norm=False),
+        ChainLayer((5, 5), (1, 2), None, (1, 2), "avg_pool", norm=False),
+        ChainLayer((3, 3), (1, 1), 8, ()),
+    )
+    assert chain.texts() == texts
+    graph = chain.graph("chain")
+    assert [operation for _, _, operation in graph.edges] == [
+        "max_pool 3x1",
+        "conv 1x7 /2x3, 36, no norm",
+        "avg_pool 5x5 /1x2",
+        "avg_pool 5x5 /1x2",
+        "conv 3x3, 8",
+    ]
+    drawing = draw_cells([graph])
+    assert (drawing.count(">pooling<"), drawing.count(">convolution<")) == (1, 1)  # both in the legend
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        ChainLayer((3, 3), (1, 1), 8, (), "max_pool", norm=False),
+        ChainLayer((3, 3), (1, 1), None, (), "max_pool"),
+        ChainLayer((3, 3), (1, 1), None, ()),
+        ChainLayer((3, 3), (1, 1), None, (), "pool", norm=False),
+    ],
+)
+def test_a_layer_is_a_whole_convolution_or_a_mere_pool(layer: ChainLayer) -> None:
+    with pytest.raises(InputError, match="filters and norms are of convolutions alone"):
+        ChainGenotype((layer,))
+
+
 @pytest.mark.parametrize(
     ("texts", "told"),
     [
@@ -26,6 +62,12 @@ def test_the_text_of_a_chain_and_back() -> None:
         (("3x3",), "must be like"),
         (("3x3 filters 8 ",), "must be like"),
         (("3x3 filters 8 from ",), "must be like"),
+        (("max_pool 3x3 filters 8",), "must be like"),
+        (("max_pool 3x3 no norm",), "must be like"),
+        (("pool 3x3",), "must be like"),
+        (("max_pool 2x2",), "layer 1 of a chain: sides of a kernel must be odd"),
+        (("max_pool 3x3 stride 1x0",), "strides and filters must be at least 1"),
+        (("avg_pool 3x3 from 1",), "layer 1 of a chain: sources must be earlier layers"),
         (("3x2 filters 8",), "layer 1 of a chain: sides of a kernel must be odd"),
         (("3x3 filters 0",), "strides and filters must be at least 1"),
         (("3x3 stride 0x1 filters 8",), "strides and filters must be at least 1"),

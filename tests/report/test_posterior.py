@@ -82,7 +82,7 @@ def test_a_search_is_met_as_it_was() -> None:
         "strategy/hyperparameters=mcmc",
         "strategy.hyperparameters.samples=2",
         "strategy.hyperparameters.burn_in=5",
-        "strategy.noise=null",
+        "strategy.exact=false",
         "strategy/acquisition=ei",
         "strategy/maximiser=sobol_local",
         "strategy.maximiser.grid=50",

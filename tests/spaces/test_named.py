@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nas_cli import config as configuration
-from nas_cli import evaluate
+from nas_cli import evaluate, load_architecture
 from nas_cli.architecture import Architecture, Value
 from nas_cli.errors import InputError
 from nas_cli.spaces.box import Box
 from nas_cli.spaces.chain_cnn import ChainSpace
 from nas_cli.spaces.decisions import Categorical, Integer, Normal, Real, When
 from nas_cli.spaces.named import decided
+from nas_cli.spaces.nasnet import NasNetSpace
 
 OVEN = Box(
     "oven",
@@ -43,6 +45,12 @@ def test_named_values_take_the_place_of_its_own(given: dict[str, Value], values:
     assert decided(OVEN, CAKE, given) == Architecture("oven", values)
 
 
+def test_an_unknown_name_is_told_before_what_the_architecture_lacks() -> None:
+    """NASNet-A's cells are none of the space's, and none of its decisions can be set."""
+    with pytest.raises(InputError, match=r"architecture\.columns=3: no such decision of space nasnet"):
+        decided(NasNetSpace("nasnet", ["identity"]), load_architecture("nasnet_a"), {"columns": 3})
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -65,7 +73,11 @@ def test_what_cannot_be_set_is_told_in_one_line(given: dict[str, Value], told: s
 def test_a_space_whose_architectures_are_texts_has_named_decisions_too() -> None:
     space = ChainSpace("chain_cnn", (2, 2))
     before = space.decode((1, 3, 8, 5, 5, 16, 1))
-    assert decided(space, before, {"2/filters": 32}) == space.decode((1, 3, 8, 5, 5, 32, 1))
+    given: list[dict[str, Any]] = [{"2/filters": 32}, {"2.filters": 32}, {"2": {"filters": 32}}]
+    for each in given:
+        assert decided(space, before, each) == space.decode((1, 3, 8, 5, 5, 32, 1))
+    with pytest.raises(InputError, match=r"architecture\.2\.filter=32: no such decision .*did you mean 2\.filters"):
+        decided(space, before, {"2.filter": 32})
 
 
 def test_an_architecture_of_another_space_is_refused() -> None:
@@ -120,6 +132,19 @@ def test_a_sweep_over_a_decision(run: Callable[..., int], tmp_path: Path) -> Non
     assert run("nas-evaluate", "--multirun", "architecture=fractalnet", *swept, "evaluation.epochs=0") == 0
     found = [json.loads((tmp_path / "sweep" / name / "result.json").read_text()) for name in ("0", "1")]
     assert [result["best"]["architecture"]["decisions"] for result in found] == [[1], [3]]
+
+
+def test_a_slash_of_a_name_is_a_dot_on_the_command_line(run: Callable[..., int], tmp_path: Path) -> None:
+    chain = Architecture("chain_cnn", ("3x3 filters 8", "3x3 filters 8 no norm", "max_pool 3x3 from 2"))
+    Path("chain.json").write_text(json.dumps(chain.to_json()))
+    options = ["space.layer_types=[conv,max_pool]", "space.norms=[true,false]", "evaluation.epochs=0"]
+    given = ["architecture.1.layer_type=max_pool", "architecture.2.norm=true", "architecture.3.reads_1=1"]
+    command = ["nas-evaluate", "space=chain_cnn", "architecture=chain.json", *options, "hydra.run.dir=run"]
+    assert run(*command, *given) == 0
+    found = json.loads((tmp_path / "run" / "result.json").read_text())["best"]
+    assert found["architecture"]["decisions"] == ["max_pool 3x3", "3x3 filters 8", "max_pool 3x3 from 1,2"]
+    classes = 10
+    assert found["metrics"]["params"] == 9 * 8 + 2 * 8 + (1 + 8) * classes + classes
 
 
 def test_from_python(tmp_path: Path) -> None:

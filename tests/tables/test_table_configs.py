@@ -195,7 +195,7 @@ def test_the_random_cell_has_no_supernet() -> None:
     assert not any(rows.values())
 
 
-@pytest.mark.parametrize("name", ["collapse", "differentiable-small"])
+@pytest.mark.parametrize("name", ["collapse", "differentiable-small", "nas-rl-vs-random"])
 def test_what_is_about_our_own_runs_is_run_small(name: str) -> None:
     assert definition.read(name).scale == "small"
 

@@ -44,6 +44,9 @@ class BlackBoxSearch(Search):
         self._last_error: str | None = None
         executor.start(estimator)
 
+    def prepare(self) -> None:
+        self.executor.prepare()
+
     @property
     def total(self) -> int | None:
         return self.strategy.evaluations

@@ -156,6 +156,17 @@ def test_a_product_kernel_is_the_prior_where_a_trial_decided_nothing() -> None:
         assert n in TREE[2]
 
 
+@pytest.mark.parametrize(("decisions", "count"), [(1, 32), (2, 64)])
+def test_product_kernels_are_narrower_the_more_trials_there_are(decisions: int, count: int) -> None:
+    """As n^(-1 / (d + 4)): half as wide, and so twice as high, with 2^(d + 4) of them as with one."""
+    numbers = [Real(str(k), 0.0, 1.0) for k in range(decisions)]
+    highest = []
+    for trials in (1, count):
+        columns: Any = Multivariate(numbers, [(0.5,) * decisions] * trials, 1.0, None)._columns
+        highest.append(columns[0].each(0.5)[0])
+    assert highest[1] == pytest.approx(2 * highest[0])
+
+
 def test_a_product_kernel_sums_to_one_over_a_tree() -> None:
     product = Multivariate(TREE, [("a", 0.2, 2), ("b", None, 3), ("a", 0.9, 1)], 1.0, None)
     grid = np.linspace(0, 1, 1001)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from nas_cli.strategies.black_box.bo.gaussian_process import Vectors, cholesky, dense, set_parameters
 from nas_cli.strategies.black_box.bo.kernels.base import Covariance
 from nas_cli.strategies.black_box.bo.priors import Priors
+from nas_cli.strategies.black_box.bo.spectrum import Spectrum
 
 #: Bounds of logarithms in a fit (Spearmint's maximum likelihood).
 VARIANCE_BOUNDS = (-10.0, 10.0)
@@ -66,7 +68,6 @@ class Density:
         self.amplitude = treatment.amplitude if treatment.amplitude is not None else priors.amplitude
         self.kernel = covariance.build(1, level)
         self._identity = torch.eye(len(targets), dtype=torch.float64)
-        self._fixed_gram = None if covariance.scales.count else self._gram_without_scales()
 
     @property
     def free(self) -> list[bool]:
@@ -94,6 +95,8 @@ class Density:
         if not prior > -math.inf:
             return -math.inf
         with torch.no_grad():
+            if self._spectrum is not None:
+                return float(prior + self._spectrum.likelihood(*self._variances(vectors))[0])
             root = cholesky(self._noisy(vectors, self._gram(vectors)[0]))
             residual = self.targets - vectors.mean
             fit = torch.linalg.solve_triangular(root, residual[:, None], upper=False).square().sum()
@@ -125,11 +128,7 @@ class Density:
 
     @torch.enable_grad()
     def with_gradient(self, coordinates: Tensor) -> tuple[float, Tensor]:
-        """The log density and its gradient by the coordinates of a fit.
-
-        The likelihood's gradient by the covariance matrix C is (a a' - C^-1) / 2 with a = C^-1 (y - m); only the
-        kernel itself is differentiated automatically.
-        """
+        """The log density and its gradient by the coordinates of a fit."""
         leaf = coordinates.clone().requires_grad_()
         vectors = Vectors(self.covariance, self.vector(leaf).unsqueeze(0), self.level)
         prior = self._prior(vectors)
@@ -137,28 +136,41 @@ class Density:
         if prior.requires_grad:
             (gradient,) = torch.autograd.grad(prior, leaf, retain_graph=True)
         constant = Vectors(self.covariance, vectors.values.detach(), self.level)
-        gram = self._gram(constant)
+        value, slope = self._likelihood(constant)
+        return value.item() + prior.item(), gradient + slope
+
+    def _likelihood(self, vectors: Vectors) -> tuple[Tensor, Tensor]:
+        """The log likelihood of one vector and its gradient by the coordinates.
+
+        The gradient by the covariance matrix C is (a a' - C^-1) / 2 with a = C^-1 (y - m); only the kernel itself is
+        differentiated automatically.
+        """
+        gradient = torch.zeros(vectors.values.shape[-1], dtype=torch.float64)
+        amplitudes, noise = vectors.amplitudes[0], 1 + len(self.covariance.amplitudes)
+        if self._spectrum is not None:
+            value, by_variance = self._spectrum.likelihood(*self._variances(vectors))
+            gradient[0] = by_variance[0]
+            gradient[1] = (by_variance[1] + self.priors.jitter * by_variance[2]) * amplitudes[0]
+            gradient[noise] = by_variance[2] * vectors.noise[0]
+            return value, gradient
+        gram = self._gram(vectors)
         with torch.no_grad():
-            root = cholesky(self._noisy(constant, gram[0]))
-            residual = self.targets - constant.mean
+            root = cholesky(self._noisy(vectors, gram[0]))
+            residual = self.targets - vectors.mean
             weights = torch.cholesky_solve(residual[:, None], root)
             by_matrix = torch.addmm(torch.cholesky_inverse(root), weights, weights.mT, beta=-1).mul_(0.5)
             trace = by_matrix.diagonal().sum()
-            noise = 1 + len(self.covariance.amplitudes)
-            gradient[0] += weights.sum()
-            gradient[1:noise] += self.priors.jitter * trace * constant.amplitudes[0]
-            gradient[noise] += trace * constant.noise[0]
+            gradient[0] = weights.sum()
+            gradient[1:noise] = self.priors.jitter * trace * amplitudes
+            gradient[noise] = trace * vectors.noise[0]
             value = -0.5 * (residual @ weights[:, 0]) - root.diagonal().log().sum()
-        if self._fixed_gram is not None:
-            gradient[1] += (by_matrix * gram[0]).sum()
-        else:
-            names = [*self.covariance.amplitudes, *[self.covariance.scales.name] * (self.covariance.scales.count > 0)]
-            parameters = [self.kernel.get_parameter(name) for name in names]
-            parts = torch.autograd.grad(gram, parameters, by_matrix.unsqueeze(0))
-            into = [*range(1, noise), slice(noise + 1, None)]
-            for where, part in zip(into, parts, strict=False):
-                gradient[where] += part.reshape(-1) if isinstance(where, slice) else part.squeeze()
-        return value.item() + prior.item(), gradient
+        names = [*self.covariance.amplitudes, *[self.covariance.scales.name] * (self.covariance.scales.count > 0)]
+        parameters = [self.kernel.get_parameter(name) for name in names]
+        parts = torch.autograd.grad(gram, parameters, by_matrix.unsqueeze(0))
+        into = [*range(1, noise), slice(noise + 1, None)]
+        for where, part in zip(into, parts, strict=False):
+            gradient[where] += part.reshape(-1) if isinstance(where, slice) else part.squeeze()
+        return value, gradient
 
     def log_prior(self, vectors: Vectors) -> float:
         """Of one vector, the mean's range included."""
@@ -182,17 +194,22 @@ class Density:
             return total if inside else total - math.inf
         return total + self.priors.of_lengths(vectors.scales).sum() if scales.count else total
 
-    def _gram_without_scales(self) -> Tensor | None:
-        """Where there is nothing in the kernel but one amplitude, the correlations are computed once."""
-        if len(self.covariance.amplitudes) > 1:
+    @cached_property
+    def _spectrum(self) -> Spectrum | None:
+        """Of the correlations, where there is nothing in the kernel but one amplitude, so that they are fixed."""
+        if self.covariance.scales.count or len(self.covariance.amplitudes) > 1:
             return None
         ones = torch.ones(1, 3, dtype=torch.float64)
         with torch.no_grad():
-            return dense(Vectors(self.covariance, ones, self.level).kernel().forward(self.rows, self.rows))
+            correlations = dense(Vectors(self.covariance, ones, self.level).kernel().forward(self.rows, self.rows))
+            return Spectrum(correlations[0], self.targets)
+
+    def _variances(self, vectors: Vectors) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, amplitude, and all that is added to the diagonal, of a kernel with one amplitude."""
+        amplitude = vectors.amplitudes[0, 0]
+        return vectors.mean[0], amplitude, vectors.noise[0] + self.priors.jitter * amplitude
 
     def _gram(self, vectors: Vectors) -> Tensor:
-        if self._fixed_gram is not None:
-            return vectors.amplitudes[:, :, None] * self._fixed_gram
         set_parameters(self.kernel, self.covariance, vectors.amplitudes.log(), vectors.log_scales)
         return dense(self.kernel.forward(self.rows, self.rows))
 

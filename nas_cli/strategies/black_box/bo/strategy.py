@@ -11,7 +11,8 @@ from botorch.acquisition import AcquisitionFunction
 from torch import Tensor
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import InputError, require
+from nas_cli.errors import CombinationError, InputError, require
+from nas_cli.estimators.base import Estimator
 from nas_cli.journal import Trial
 from nas_cli.seeding import derive, numpy_generator
 from nas_cli.spaces.base import Space
@@ -34,6 +35,7 @@ from nas_cli.strategies.black_box.bo.surrogate import Surrogate, standardised
 TRIES = 1000  # random architectures before a space is taken to be exhausted
 FEW = 20_000  # architectures that are gone through instead
 FAILURES = 200  # the newest, that proposals keep away from
+EXACT_NOISE = 1e-8  # variance of scores without noise, which the search can polish so
 
 
 class BayesianOptimisation(Strategy):
@@ -51,15 +53,21 @@ class BayesianOptimisation(Strategy):
         pending: what is assumed of points without a result.
         cost: whether what a trial costs counts.
         initial: the first points.
+        estimator: what judges; None: something of which nothing is known, and so not that it is exact.
         evaluations: how many candidates to judge.
         mean: the prior mean, a constant that is inferred, or zero.
-        noise: variance of the scores' noise in units of the modelled scores; null: inferred. The default suits exact
-            functions, which it lets the search polish; scores of trainings want it inferred.
+        noise: variance of the scores' noise in units of the modelled scores; None: next to none, 1e-8, where scores are
+            exact, else inferred.
+        exact: whether scores are taken to have no noise where none is named; None: those of an estimator without noise
+            under a kernel over numbers. Other kernels may take different architectures, with their different scores,
+            for the same.
         amplitude: variance theta_0 of the function in these units; null: inferred, unless the priors fix it.
         incumbent: what is improved on: the best score, or the best posterior mean at a judged point (for noisy scores).
         standardise: whether scores are modelled in units of their standard deviation from their mean.
         target: what of the score is modelled: itself, or minus the logarithm of the error, 1 - score, no error at all
             as half the least seen.
+
+    Raises `CombinationError` for `log_error` where the score is no accuracy, and where parts do not go together.
 
     Reference: Brochu, Cora, de Freitas, arXiv:1012.2599; Snoek, Larochelle, Adams, NIPS 2012, arXiv:1206.2944.
     """
@@ -76,17 +84,24 @@ class BayesianOptimisation(Strategy):
         pending: Pending,
         cost: Cost,
         initial: Initial,
+        estimator: Estimator | None = None,
         evaluations: int = 60,
         mean: Literal["constant", "zero"] = "constant",
-        noise: float | None = 1e-8,
+        noise: float | None = None,
+        exact: bool | None = None,
         amplitude: float | None = None,
         incumbent: Literal["best_observed", "best_posterior_mean"] = "best_observed",
         standardise: bool = True,
         target: Literal["score", "log_error"] = "score",
     ) -> None:
         super().__init__(evaluations)
-        require(noise is None or noise > 0, f"noise must be above 0, not {noise}; null: inferred")
+        require(noise is None or noise > 0, f"noise must be above 0, not {noise}")
         require(amplitude is None or amplitude > 0, f"amplitude must be above 0, not {amplitude}")
+        if target == "log_error" and estimator is not None and not estimator.score_name.endswith("accuracy"):
+            raise CombinationError(
+                f"strategy.target=log_error: candidates are judged by {estimator.score_name}, which is no accuracy; "
+                "take score"
+            )
         self.space = space
         self.seed = seed
         self.covariance = kernel.on(space)
@@ -95,9 +110,15 @@ class BayesianOptimisation(Strategy):
         self.cost = cost
         self.pending = pending.for_(acquisition, cost.is_modelled)
         self.maximiser = maximiser.for_(space, self.covariance, acquisition)
-        treatment = Treatment(mean == "constant", noise, amplitude)
-        self.scores = Surrogate("scores", self.covariance, hyperparameters, priors, treatment, seed)
-        self.durations = Surrogate("durations", self.covariance, hyperparameters, priors, treatment, seed)
+        if exact is None:
+            exact = estimator is not None and estimator.is_exact and isinstance(self.covariance.inputs, Box)
+        if noise is None and exact:
+            noise = EXACT_NOISE
+        of_scores = Treatment(mean == "constant", noise, amplitude)
+        # Durations are measured, and neither a noise nor an amplitude that was named for scores is theirs.
+        of_durations = Treatment(of_scores.mean, noise=None)
+        self.scores = Surrogate("scores", self.covariance, hyperparameters, priors, of_scores, seed)
+        self.durations = Surrogate("durations", self.covariance, hyperparameters, priors, of_durations, seed)
         self.uses_posterior_mean = incumbent == "best_posterior_mean"
         self.standardise = standardise
         self.is_log_error = target == "log_error"

@@ -5,6 +5,7 @@ A sequence has a number for every decision: which of the decision's values it ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from nas_cli.strategies.black_box.controller.heads import (
 from nas_cli.strategies.black_box.controller.steps import Step, condition_of, heads_of, place_of, steps_of
 
 INACTIVE = -1
+LARGEST = 1e30  # weight that is begun with, or step of one; torch fails on what float32 cannot hold
 
 #: The places of some decisions and the log-probabilities of their values, (n, places, values) -> the values' numbers.
 Choose = Callable[[slice, Tensor], Tensor]
@@ -53,10 +55,10 @@ class Controller:
     def __post_init__(self) -> None:
         require(self.hidden >= 1, f"hidden must be at least 1, not {self.hidden}")
         require(self.layers >= 1, f"layers must be at least 1, not {self.layers}")
-        require(self.initial >= 0, f"initial must be at least 0, not {self.initial}")
+        require(0 <= self.initial <= LARGEST, f"initial must be between 0 and {LARGEST:g}, not {self.initial}")
         for name in ("temperature", "tanh"):
             value = getattr(self, name)
-            require(value is None or value > 0, f"{name} must be above 0 or null, not {value}")
+            require(value is None or 0 < value < math.inf, f"{name} must be above 0 and finite, or null, not {value}")
 
     def policy(self, space: Space, seed: int, pinned: str | None = None) -> Policy:
         """A fresh policy over a space's tokens, which does not make the decision that is called `pinned`."""

@@ -40,15 +40,20 @@ class Power(Reward):
     Args:
         exponent: Zoph & Le: 3, of the accuracy as a fraction.
 
+    A power beyond the largest number is infinite; a controller refuses to learn from it.
     Reference: Zoph & Le, ICLR 2017, arXiv:1611.01578, sec. 4.1.
     """
 
     def __init__(self, exponent: float = 3.0) -> None:
-        require(exponent > 0, f"exponent must be above 0, not {exponent}")
+        require(0 < exponent < math.inf, f"exponent must be above 0 and finite, not {exponent}")
         self.exponent = exponent
 
     def of(self, score: float, trial: Trial) -> float:
-        return math.copysign(math.pow(abs(score), self.exponent), score)
+        try:
+            power = math.pow(abs(score), self.exponent)
+        except OverflowError:
+            power = math.inf
+        return math.copysign(power, score)
 
 
 class Perplexity(Reward):
@@ -62,8 +67,8 @@ class Perplexity(Reward):
     """
 
     def __init__(self, c: float = 80.0, exponent: float = 2.0) -> None:
-        require(c > 0, f"c must be above 0, not {c}")
-        require(exponent > 0, f"exponent must be above 0, not {exponent}")
+        require(0 < c < math.inf, f"c must be above 0 and finite, not {c}")
+        require(0 < exponent < math.inf, f"exponent must be above 0 and finite, not {exponent}")
         self.c = c
         self.exponent = exponent
 
@@ -74,7 +79,8 @@ class Perplexity(Reward):
             )
 
     def of(self, score: float, trial: Trial) -> float:
-        return float(self.c / trial.metrics[PERPLEXITY] ** self.exponent)
+        # A power of 1 / perplexity can only become 0, where one of the perplexity, e^loss, goes beyond all numbers.
+        return float(self.c * trial.metrics[PERPLEXITY] ** -self.exponent)
 
 
 class Auto(Reward):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from nas_cli.architecture import Architecture
+from nas_cli.descent import check_finite, descend
 from nas_cli.errors import InputError, require
 from nas_cli.estimators.base import Estimator
 from nas_cli.journal import Trial
@@ -19,7 +21,7 @@ from nas_cli.spaces.tokens import values_of
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 from nas_cli.strategies.black_box.controller.baseline import MovingAverage
 from nas_cli.strategies.black_box.controller.growth import Growth
-from nas_cli.strategies.black_box.controller.policy import INACTIVE, Controller
+from nas_cli.strategies.black_box.controller.policy import INACTIVE, LARGEST, Controller
 from nas_cli.strategies.black_box.controller.rewards import Reward
 from nas_cli.strategies.black_box.controller.updates import Update
 
@@ -59,6 +61,11 @@ class PolicySearch(Strategy):
             it by a half, which a long search does in small steps and a short one in large. Zoph & Le: 6e-4, 5e-4 on
             PTB; NASNet: 3.5e-4; ENAS: 3.5e-3 for convolutional cells.
 
+    The policy stays on the CPU whatever the hardware: it writes token by token with matrices of a hundred rows, which
+    do not fill a GPU; 1,000 sequences of 50 tokens at once take half a second on one core.
+
+    Raises `DivergedError` where the policy or a step of it is not finite.
+
     Differs from the papers: one process holds the policy, which many workers may sample from; their parameter servers
     take gradients from replicas.
     Reference: Zoph & Le, ICLR 2017, arXiv:1611.01578, sec. 3; Zoph et al., NASNet, CVPR 2018, arXiv:1707.07012.
@@ -85,8 +92,11 @@ class PolicySearch(Strategy):
         reward.check(estimator)
         require(batch >= 1, f"batch must be at least 1, not {batch}")
         require(accumulate >= 1, f"accumulate must be at least 1, not {accumulate}")
-        require(entropy_weight >= 0, f"entropy_weight must be at least 0, not {entropy_weight}")
-        require(learning_rate is None or learning_rate > 0, f"learning_rate must be above 0, not {learning_rate}")
+        require(0 <= entropy_weight < math.inf, f"entropy_weight must be at least 0 and finite, not {entropy_weight}")
+        require(
+            learning_rate is None or 0 < learning_rate <= LARGEST,
+            f"learning_rate must be above 0 and at most {LARGEST:g}, or null, not {learning_rate}",
+        )
         self.space = space
         self.seed = seed
         self.policy = controller.policy(space, seed, growth.decision)
@@ -106,7 +116,7 @@ class PolicySearch(Strategy):
         self.told = 0
         self.updates = 0
         self.lowest: float | None = None  # reward so far
-        self._pending: list[tuple[Architecture, _Sample]] = []
+        self._pending: dict[int, tuple[Architecture, _Sample]] = {}  # by the number of the sample
         self._rewarded: list[_Sample] = []  # of the batch that is not yet full, with rewards
         self._ready: list[_Sample] = []  # of full batches since the last update, with advantages
         self._news: list[dict[str, Any]] = []
@@ -150,20 +160,21 @@ class PolicySearch(Strategy):
         # The k-th sample has numbers of its own: workers cannot change them.
         draws = [numpy_generator(self.seed, "policy", k).random(len(self.values)) for k in samples]
         sequences, score = self.policy.sample(torch.from_numpy(np.stack(draws)), given)
+        check_finite(score.log_prob.sum(), f"log π of samples after {self.updates} updates")
         candidates = []
-        for sequence, log_prob in zip(sequences.tolist(), score.log_prob.tolist(), strict=True):
+        for k, sequence, log_prob in zip(samples, sequences.tolist(), score.log_prob.tolist(), strict=True):
             values = [
                 None if number == INACTIVE else values[number]
                 for number, values in zip(sequence, self.values, strict=True)
             ]
             architecture = self.space.decode(values)
-            self._pending.append((architecture, _Sample(sequence, log_prob)))
+            self._pending[k] = architecture, _Sample(sequence, log_prob)
             candidates.append(Candidate(architecture))
         return candidates
 
     def tell(self, trial: Trial) -> None:
         self.told += 1
-        sample = self._taken(trial.architecture)
+        sample = self._taken(trial)
         reward = self.lowest if trial.score is None else self.reward.of(trial.score, trial)
         if reward is None:
             return
@@ -178,16 +189,15 @@ class PolicySearch(Strategy):
         if len(self._ready) == self.batch * self.accumulate:
             self._improve(sum(rewards) / len(rewards))
 
-    def _taken(self, architecture: Architecture) -> _Sample:
-        """The oldest pending sample of an architecture, which is pending no longer."""
-        for place, (waiting, sample) in enumerate(self._pending):
-            if waiting == architecture:
-                del self._pending[place]
-                return sample
-        raise InputError(f"{architecture}: was not asked for")
+    def _taken(self, trial: Trial) -> _Sample:
+        """The sample that a trial judged, which is pending no longer: trials are numbered as samples are."""
+        architecture, sample = self._pending.pop(trial.index, (None, None))
+        if sample is None or architecture != trial.architecture:
+            raise InputError(f"trial {trial.index}, {trial.architecture}: was not asked for")
+        return sample
 
     def _improve(self, reward: float) -> None:
-        """Move the policy by all that is ready."""
+        """Move the policy by all that is ready. Raises `DivergedError` where that is no finite step."""
         ready, self._ready = self._ready, []
         sequences = torch.tensor([sample.sequence for sample in ready])
         dtype = self.policy.first.dtype
@@ -199,9 +209,10 @@ class PolicySearch(Strategy):
             gain = (
                 self.update.gain(score.log_prob, before, advantage).mean() + self.entropy_weight * score.entropy.mean()
             )
+            check_finite(gain, f"the gain of update {self.updates + 1}, with a mean reward of {reward:g},")
             self.optimizer.zero_grad()
             torch.autograd.backward(-gain)
-            self.optimizer.step()
+            descend(self.policy, self.optimizer, math.inf, f"the norm of the gradient of update {self.updates + 1}")
             entropy = float(score.entropy.detach().mean()) if entropy is None else entropy
         self.updates += 1
         self._news.append(
@@ -228,7 +239,9 @@ class PolicySearch(Strategy):
             "asked": self.asked,
             "told": self.told,
             "updates": self.updates,
-            "pending": [(architecture.to_json(), asdict(sample)) for architecture, sample in self._pending],
+            "pending": [
+                (k, architecture.to_json(), asdict(sample)) for k, (architecture, sample) in self._pending.items()
+            ],
             "rewarded": [asdict(sample) for sample in self._rewarded],
             "ready": [asdict(sample) for sample in self._ready],
         }
@@ -241,6 +254,6 @@ class PolicySearch(Strategy):
         self.asked = state["asked"]
         self.told = state["told"]
         self.updates = state["updates"]
-        self._pending = [(Architecture.from_json(where), _Sample(**sample)) for where, sample in state["pending"]]
+        self._pending = {k: (Architecture.from_json(where), _Sample(**sample)) for k, where, sample in state["pending"]}
         self._rewarded = [_Sample(**sample) for sample in state["rewarded"]]
         self._ready = [_Sample(**sample) for sample in state["ready"]]

@@ -72,6 +72,27 @@ def test_worked_numbers(mean: float, deviation: float, incumbent: float, xi: flo
     assert found[0].item() == pytest.approx(math.log(ei), abs=1e-7)
 
 
+@pytest.mark.parametrize("xi", [0.0, 0.2])
+@pytest.mark.parametrize(("smoothness", "noise"), [(SE, 0.01), (M52, 0.0), (M52, 0.01)])
+def test_closed_forms_are_means_over_draws(smoothness: float, noise: float, xi: float) -> None:
+    """EI and PI against their definitions, within four standard errors of 200,000 draws."""
+    model = table(smoothness, noise)
+    x = points(-0.4, 0.25, 0.3, 0.62, 0.9, 1.6)
+    mean, variance = model.moments(x.squeeze(-2))
+    draws = torch.randn(200_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    incumbent = 0.6
+    over = mean.flatten()[:, None] + variance.flatten().sqrt()[:, None] * draws - incumbent - xi
+    for acquisition, of_draws in [
+        (ExpectedImproving(xi=xi), over.clamp_min(0)),
+        (ProbabilityOfImproving(xi=xi), (over > 0).double()),
+    ]:
+        found = acquisition.make(situation(model, tensor(incumbent)))(x)
+        error = of_draws.std(-1) / len(draws) ** 0.5
+        assert (error > 0).all()
+        assert ((found - of_draws.mean(-1)).abs() < 4 * error).all()
+        assert (found > 20 * error).sum() >= 4  # so the draws have something to say
+
+
 @pytest.mark.parametrize(("z", "value"), [(0, -0.918938533205), (-10, -55.553122036122), (-40, -808.298568356620)])
 def test_log_ei_where_ei_underflows(z: float, value: float) -> None:
     assert at(LogExpectedImproving(), z, 1, 0)[0].item() == pytest.approx(value, abs=1e-9)
@@ -151,6 +172,20 @@ def test_noisy_ei_without_noise_is_ei() -> None:
     for model in (table(M52, 1e-8), process(M52, (0.0, 1.0, 1e-8, 0.5), (0.1, 1.2, 1e-8, 0.6))):
         noisy = NoisyExpectedImproving().make(situation(model))(x).exp()
         assert noisy.tolist() == pytest.approx(ExpectedImproving().make(situation(model))(x).tolist(), rel=0.15)
+
+
+def test_noisy_ei_is_over_the_best_of_all_rows() -> None:
+    """Against its definition, E max(0, f(x) - max f(X)), where any of the rows may be the best."""
+    targets = tensor(0.9, 1.0, 0.95)
+    model = process(M52, (0.0, 1.0, 0.3, 0.2), targets=targets)
+    for place in (0.25, 0.8):
+        rows = torch.cat([model.rows, tensor(place).unsqueeze(0)])
+        mean, covariance = model.joint(rows.unsqueeze(0))
+        normal = torch.randn(200_000, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+        draws = mean[0, :, 0] + normal @ torch.linalg.cholesky(covariance[0]).T
+        expected = (draws[:, 3] - draws[:, :3].amax(-1)).clamp_min(0).mean().item()
+        found = NoisyExpectedImproving().make(situation(model))(points(place)).exp().item()
+        assert found == pytest.approx(expected, rel=0.1)
 
 
 def test_ei_vanishes_at_an_observed_point_and_is_never_negative() -> None:

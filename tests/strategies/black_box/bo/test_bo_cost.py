@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from gp_table import SE, bo, line, points, process, situation, table, tensor
@@ -25,8 +26,10 @@ from nas_cli.strategies.black_box.bo.acquisitions import (
 )
 from nas_cli.strategies.black_box.bo.cost import NoCost, PerSecond, log_durations
 from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, Vectors
-from nas_cli.strategies.black_box.bo.hyperparameters import SliceSampling
+from nas_cli.strategies.black_box.bo.hyperparameters import MaximumAPosteriori, SliceSampling
 from nas_cli.strategies.black_box.bo.pending import Fantasies
+from nas_cli.strategies.black_box.bo.priors import Gamma
+from nas_cli.strategies.black_box.bo.surrogate import standardised
 from nas_cli.strategies.black_box.bo.thompson import Thompson
 
 MEAN = 0.924196240747
@@ -130,6 +133,29 @@ def test_a_search_per_second_with_samples_and_pending_points() -> None:
         seconds_ = (shift + scale * durations.moments(at)[0][0, :, 0]).exp()
         parts.append(ExpectedImproving().make(situation(model))(at.unsqueeze(-2)) / seconds_)
     torch.testing.assert_close(acquisition(at.unsqueeze(-2)), torch.stack(parts).mean(0), rtol=1e-9, atol=1e-14)
+
+
+def test_a_noisy_log_cost_is_recovered_beside_exact_scores() -> None:
+    """Durations exp(2 x) that vary by 30 %: neither the scores' noise, next to none, nor their amplitude is theirs."""
+    generator = np.random.default_rng(0)
+    strategy = bo(
+        line(),
+        hyperparameters=MaximumAPosteriori(),
+        priors=Gamma(),
+        cost=PerSecond(),
+        noise=1e-8,
+        amplitude=1e-3,
+    )
+    for index, x in enumerate(np.sort(generator.random(15)).tolist()):
+        seconds = math.exp(2 * x + 0.3 * generator.standard_normal())
+        strategy.tell(Trial(index=index, architecture=_at(x), score=math.sin(5 * x), cost_seconds=seconds))
+    log_cost = strategy._log_cost()
+    assert log_cost is not None
+    at = torch.linspace(0, 1, 11, dtype=torch.float64)
+    assert (log_cost(at[:, None])[:, 0] - 2 * at).abs().max().item() < 0.5
+    assert strategy.durations.chain is not None
+    _, _, scale = standardised(log_durations(strategy.observations.seconds))
+    assert 0.1 < scale * math.sqrt(strategy.durations.chain.vectors[0, 2].item()) < 0.5  # 0.3 is true
 
 
 def _at(place: float) -> Architecture:

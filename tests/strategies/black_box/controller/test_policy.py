@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from token_spaces import Tokens, chain, every_sequence, macro, micro, recurrent
+from token_spaces import Tokens, chain, every_sequence, macro, micro, pointed, recurrent
 from torch import Tensor
 
 from nas_cli.errors import CombinationError, InputError
@@ -70,8 +70,13 @@ class TestEverySequence:
 
 @pytest.mark.parametrize(
     ("space", "nats"),
-    [(recurrent(12), 34.13784018), (macro(12, 6), 67.24882755), (micro(5), 84.54746380)],
-    ids=["recurrent", "macro", "nasnet"],
+    [
+        (recurrent(12), 34.13784018),
+        (macro(12, 6), 67.24882755),
+        (pointed(5), 58.50576310 / 2),  # the sheet's is of two such cells
+        (micro(5), 84.54746380),
+    ],
+    ids=["recurrent", "macro", "micro", "nasnet"],
 )
 def test_heads_of_zeros_are_uniform(space: Tokens, nats: float) -> None:
     policy = uniform_policy(space)
@@ -300,7 +305,18 @@ def test_weights_start_uniform_and_depend_on_the_seed_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"hidden": 0}, {"layers": 0}, {"initial": -1.0}, {"temperature": 0.0}, {"tanh": -1.0}]
+    "options",
+    [
+        {"hidden": 0},
+        {"layers": 0},
+        {"initial": -1.0},
+        {"initial": math.inf},
+        {"initial": 1e39},  # beyond float32
+        {"temperature": 0.0},
+        {"temperature": math.inf},
+        {"tanh": -1.0},
+        {"tanh": math.inf},
+    ],
 )
 def test_options_that_are_refused(options: dict[str, Any]) -> None:
     (name,) = options

@@ -14,7 +14,7 @@ import torch
 from token_spaces import chain, macro, micro, recurrent
 
 from nas_cli.architecture import Architecture
-from nas_cli.errors import InputError
+from nas_cli.errors import DivergedError, InputError
 from nas_cli.estimators.base import Estimator, Measurement
 from nas_cli.executors.base import Executor
 from nas_cli.journal import RunFolder, Trial
@@ -56,7 +56,10 @@ def searcher(
     )
 
 
-def told(made: PolicySearch, candidate: Candidate, score: float | None, index: int = 0) -> None:
+def told(made: PolicySearch, candidate: Candidate, score: float | None, index: int | None = None) -> None:
+    """By default of the oldest sample of its architecture."""
+    pending = (k for k, (architecture, _) in made._pending.items() if architecture == candidate.architecture)
+    index = next(pending, 0) if index is None else index
     status = "ok" if score is not None else "failed"
     made.tell(Trial(index, candidate.architecture, score, status=status))
 
@@ -217,6 +220,70 @@ def test_one_architecture_can_be_pending_twice() -> None:
         told(made, candidates[0], 0.5)
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_of_equal_architectures_the_trial_s_own_sample_is_taken(resumed: bool) -> None:
+    """One was sampled before an update and is judged still; one after it has a ratio of 1 in the next."""
+    made = searcher(macro(2, 1), PPO(epochs=1), batch=6, learning_rate=0.05)
+    old = made.ask(6, [])
+    for index, candidate in enumerate(made.ask(6, []), start=6):
+        told(made, candidate, float(candidate.architecture.decisions[2] or 0), index)
+    new = made.ask(6, [])
+    assert {c.architecture for c in new} <= {c.architecture for c in old}
+    if resumed:
+        state = saved(made.state_dict())
+        made = searcher(macro(2, 1), PPO(epochs=1), batch=6, learning_rate=0.05)
+        made.load_state_dict(state)
+    made.news()
+    before = {made._pending[k][1].log_prob for k in range(6)}
+    for index, candidate in enumerate(new, start=12):
+        assert made._pending[index][1].log_prob not in before
+        told(made, candidate, float(candidate.architecture.decisions[2] or 0), index)
+    (news,) = made.news()
+    assert news["ratio"] == pytest.approx(1, abs=1e-6)
+    assert [*made._pending] == [*range(6)]
+
+
+def test_a_trial_of_another_architecture_than_the_sample_s_is_refused() -> None:
+    made = searcher(macro(2, 1))
+    one = next(c for c in made.ask(6, []) if c.architecture.decisions[2] == 1)
+    other = next(k for k, (architecture, _) in made._pending.items() if architecture != one.architecture)
+    with pytest.raises(InputError, match=f"trial {other}, .*: was not asked for"):
+        told(made, one, 0.5, other)
+
+
+class TestDivergence:
+    """What cannot be learnt from is told before the policy is changed."""
+
+    @pytest.mark.parametrize("rewards", [(-1e130, 0.5), (0.5, math.inf), (0.5, math.nan), (1e30, 0.0)])
+    @pytest.mark.parametrize("update", [Reinforce(), PPO()])
+    def test_of_rewards(self, update: Update, rewards: tuple[float, ...]) -> None:
+        made = searcher(recurrent(3), update, batch=2)
+        before = weights(made)
+        first, second = made.ask(2, [])
+        told(made, first, rewards[0])
+        with pytest.raises(DivergedError, match="of update 1"):
+            told(made, second, rewards[1])
+        assert torch.equal(weights(made), before)
+
+    def test_of_a_gradient_alone(self) -> None:
+        class Root(Reinforce):
+            """Finite, but infinitely steep."""
+
+            def gain(self, log_prob: torch.Tensor, before: torch.Tensor, advantage: torch.Tensor) -> torch.Tensor:
+                return (log_prob - log_prob.detach()).abs().sqrt()
+
+        made = searcher(recurrent(3), Root(), batch=1)
+        before = weights(made)
+        with pytest.raises(DivergedError, match="the norm of the gradient of update 1 is"):
+            told(made, made.ask(1, [])[0], 0.5)
+        assert torch.equal(weights(made), before)
+
+    def test_of_a_policy(self) -> None:
+        made = searcher(recurrent(3), controller=Controller(hidden=8, initial=1e30))
+        with pytest.raises(DivergedError, match="log π of samples after 0 updates is nan"):
+            made.ask(1, [])
+
+
 def test_workers_change_no_draw() -> None:
     together, alone = searcher(micro(2)), searcher(micro(2))
     assert [c.architecture for c in together.ask(7, [])] == [alone.ask(1, [])[0].architecture for _ in range(7)]
@@ -362,7 +429,16 @@ def test_numbers_without_an_end_are_refused() -> None:
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("batch", 0), ("accumulate", 0), ("entropy_weight", -1.0), ("learning_rate", 0.0), ("evaluations", 0)],
+    [
+        ("batch", 0),
+        ("accumulate", 0),
+        ("entropy_weight", -1.0),
+        ("entropy_weight", math.inf),
+        ("learning_rate", 0.0),
+        ("learning_rate", math.inf),
+        ("learning_rate", 1e39),  # beyond float32
+        ("evaluations", 0),
+    ],
 )
 def test_options_that_are_refused(option: str, value: float) -> None:
     with pytest.raises(InputError, match=option):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from nas_cli.architecture import Architecture
@@ -24,6 +26,14 @@ def test_rewards() -> None:
     assert Perplexity().of(-4.0, trial(-4.0, valid_perplexity=80.0)) == pytest.approx(0.0125)
     assert Perplexity().of(-4.0, trial(-4.0, valid_perplexity=64.0)) == pytest.approx(0.01953125)
     assert Perplexity(exponent=1.0).of(-4.0, trial(-4.0, valid_perplexity=64.0)) == pytest.approx(1.25)
+
+
+def test_rewards_of_numbers_whose_powers_are_too_large() -> None:
+    """A network that has hardly learnt: its perplexity is e^700, and has no square."""
+    perplexity = math.exp(700)
+    assert Perplexity().of(-perplexity, trial(-perplexity, valid_perplexity=perplexity)) == 0.0
+    assert Auto().of(-perplexity, trial(-perplexity, valid_perplexity=perplexity)) == 0.0
+    assert (Power().of(1e200, trial(1e200)), Power().of(-1e200, trial(-1e200))) == (math.inf, -math.inf)
 
 
 def test_auto_is_the_score_unless_there_is_a_perplexity() -> None:
@@ -76,6 +86,10 @@ def test_the_number_of_layers() -> None:
     ("make", "name"),
     [
         (lambda: Power(0.0), "exponent"),
+        (lambda: Power(math.inf), "exponent"),
+        (lambda: Perplexity(c=math.inf), "c"),
+        (lambda: Perplexity(exponent=math.inf), "exponent"),
+        (lambda: Auto(c=math.inf), "c"),
         (lambda: Perplexity(c=0.0), "c"),
         (lambda: Perplexity(exponent=-1.0), "exponent"),
         (lambda: MovingAverage(1.0), "decay"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import cast
@@ -14,6 +15,7 @@ from nas_cli.spaces.base import Space
 from nas_cli.spaces.combinations import is_active
 from nas_cli.spaces.decisions import Categorical, Decision
 from nas_cli.strategies.black_box.bo.kernels.base import Inputs
+from nas_cli.strategies.black_box.bo.kernels.conditions import Conditions
 
 INACTIVE = 0.5  # of the unit interval: where an inactive number stands
 
@@ -29,6 +31,7 @@ class Box(Inputs):
         integers: columns of the other numbers.
         categorical: columns of categories.
         upper: (columns,) the upper end of each column; the lower is 0.
+        last: (columns,) the upper end of where an active decision stands.
     """
 
     def __init__(self, space: Space) -> None:
@@ -39,6 +42,11 @@ class Box(Inputs):
         self.integers = [k for k, _ in kinds if k not in self.categorical and k not in self.reals]
         tops = [_categories(decision) - 1 if isinstance(decision, Categorical) else 1 for decision in space.decisions]
         self.upper = torch.tensor(tops, dtype=torch.float64)
+        is_idle = [decision.when is not None and k in self.categorical for k, decision in kinds]
+        self.last = self.upper - torch.tensor(is_idle, dtype=torch.float64)
+        self.conditions = Conditions(space.decisions, _place)
+        self._is_category = torch.tensor([k in self.categorical for k, _ in kinds])
+        self._idle = torch.where(self._is_category, self.upper, INACTIVE)
         #: By column of `expanded`, the decision that it comes from.
         self.owners = [k for k, top in enumerate(tops) for _ in range(top + 1 if k in self.categorical else 1)]
 
@@ -82,7 +90,7 @@ class Box(Inputs):
         """Points of the unit cube as rows: every value of a decision has its share of [0, 1] (Spearmint's floor)."""
         rows = unit.clone()
         for column in self.categorical:
-            count = len(self.levels[column])
+            count = int(self.last[column]) + 1
             rows[..., column] = (unit[..., column] * count).floor().clamp(max=count - 1)
         return self.snapped(rows)
 
@@ -91,15 +99,31 @@ class Box(Inputs):
 
         The gradient passes straight through, so that numbers with many places can be searched by gradients.
         """
+        return self._at_places(rows, keep=INACTIVE)  # an inactive number may stand between places
+
+    def _at_places(self, rows: Tensor, keep: float) -> Tensor:
+        """Numbers with a step at the nearest of their places, but those that stand at `keep`."""
         if not self.integers:
             return rows
         columns = list(rows.unbind(-1))
         for column in self.integers:
             places = self.levels[column]
             nearest = torch.bucketize(columns[column].detach().contiguous(), (places[1:] + places[:-1]) / 2)
-            is_moved = columns[column] != INACTIVE  # an inactive number may stand between places
+            is_moved = columns[column] != keep
             columns[column] = columns[column] + ((places[nearest] - columns[column]) * is_moved).detach()
         return torch.stack(columns, -1)
+
+    def canonical(self, rows: Tensor) -> Tensor:
+        """Rows as `rows` has them of the architectures that they stand for; no architecture has any other.
+
+        The gradient passes through what is active.
+        """
+        if not self.conditions:
+            return self.snapped(rows)
+        rows = self._at_places(rows, keep=math.nan)
+        # A row may be between categories, and say inactive of what turns out to be active.
+        rows = torch.where(self._is_category, torch.minimum(rows.detach().round(), self.last), rows)
+        return torch.where(self.conditions.active(rows), rows, self._idle)
 
     def expanded(self, rows: Tensor) -> Tensor:
         """Rows with each category as a block of zeros and a one, and other decisions at their nearest value."""

@@ -22,7 +22,7 @@ Profile = Callable[[Tensor], tuple[Tensor, Tensor]]
 def _half(squared: Tensor) -> tuple[Tensor, Tensor]:
     r = squared.sqrt()
     value = torch.exp(-r)
-    return value, -0.5 * value / r.clamp_min(1e-15)  # a cusp at 0, where rows that are equal have no direction
+    return value, torch.where(r > 0, -0.5 * value / r, 0.0)  # a cusp at 0, where rows that are equal have no direction
 
 
 def _three_halves(squared: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from botorch.acquisition import AcquisitionFunction
@@ -48,10 +49,16 @@ class Hunt:
         assert isinstance(self.inputs, Box)
         return self.inputs
 
+    @cached_property
+    def objective(self) -> AcquisitionFunction:
+        """What is maximised: the acquisition of the architecture that a row stands for."""
+        is_conditional = isinstance(self.inputs, Box) and bool(self.inputs.conditions)
+        return OfArchitectures(self.acquisition, self.box) if is_conditional else self.acquisition
+
     def values(self, rows: Tensor) -> Tensor:
         """The acquisition at rows (points, columns)."""
         with torch.no_grad():
-            return torch.cat([self.acquisition(chunk.unsqueeze(-2)) for chunk in torch.split(rows, CHUNK)])
+            return torch.cat([self.objective(chunk.unsqueeze(-2)) for chunk in torch.split(rows, CHUNK)])
 
     def refined(self, starts: Tensor, iterations: int = 200) -> tuple[Tensor, Tensor]:
         """Local maxima that L-BFGS-B climbs to in the box from rows (starts, columns), and their values."""
@@ -60,12 +67,28 @@ class Hunt:
         with warnings.catch_warnings(record=True):
             found, values = gen_candidates_scipy(
                 starts.unsqueeze(-2),
-                self.acquisition,
+                self.objective,
                 torch.zeros_like(self.box.upper),
                 self.box.upper,
                 options={"maxiter": iterations},
             )
         return found.squeeze(-2), values
+
+
+class OfArchitectures(AcquisitionFunction):  # type: ignore[misc]
+    """An acquisition at the rows of the architectures that rows of a box stand for.
+
+    A row may differ from its architecture's in decisions that are inactive there, and is then no architecture's.
+    """
+
+    def __init__(self, acquisition: AcquisitionFunction, box: Box) -> None:
+        super().__init__(model=acquisition.model)
+        self.acquisition = acquisition
+        self.box = box
+
+    def forward(self, X: Tensor) -> Tensor:  # noqa: N803  (BoTorch's name)
+        value: Tensor = self.acquisition(self.box.canonical(X))
+        return value
 
 
 class Maximiser(ABC):

@@ -75,7 +75,7 @@ class Multistart(Maximiser):
         starts = torch.cat([ranked(far, far_values)[: self.restarts - count], ranked(near, near_values)[:count]])
         found, heights = hunt.refined(starts)
         rows = ranked(torch.cat([found, far, near]), torch.cat([heights, far_values, near_values]))
-        return map(box.architecture, box.snapped(rows))
+        return map(box.architecture, box.canonical(rows))
 
 
 class SobolLocal(Maximiser):
@@ -117,7 +117,7 @@ class SobolLocal(Maximiser):
             only = OnlySome(hunt.acquisition, box.reals)
             found, heights = Hunt(only, hunt.space, box, hunt.ranked, hunt.is_known, hunt.seed).refined(starts)
             raw, values = torch.cat([found, raw]), torch.cat([heights, values])
-        return map(box.architecture, ranked(raw, values))
+        return map(box.architecture, box.canonical(ranked(raw, values)))
 
 
 class OnlySome(AcquisitionFunction):  # type: ignore[misc]
@@ -203,21 +203,21 @@ class Mixed(Maximiser):
     def best(self, hunt: Hunt) -> Iterable[Architecture]:
         box = hunt.box
         low = torch.zeros_like(box.upper)
-        high = box.upper.clone()
+        high = box.last.clone()
         for column in box.integers:
             low[column], high[column] = box.levels[column][0], box.levels[column][-1]
         # Line searches that end for rounding; see `Hunt.refined`.
         with seeded(hunt.seed, "mixed"), warnings.catch_warnings(record=True):
             found, _ = optimize_acqf_mixed_alternating(
-                hunt.acquisition,
+                hunt.objective,
                 torch.stack([low, high]),
                 discrete_dims={column: box.levels[column].tolist() for column in box.integers},
-                cat_dims={column: box.levels[column].tolist() for column in box.categorical},
+                cat_dims={column: box.levels[column][: int(high[column]) + 1].tolist() for column in box.categorical},
                 raw_samples=self.raw,
                 num_restarts=self.restarts,
                 options={"maxiter_alternating": ALTERNATIONS},
             )
-        yield from map(box.architecture, box.snapped(found))
+        yield from map(box.architecture, box.canonical(found))
         # Where that is a point that was judged already, the best of many others is next.
         others = box.snapped(box.stretched(sobol(self.raw, box.columns, derive(hunt.seed, "others"))))
         yield from map(box.architecture, ranked(others, hunt.values(others)))

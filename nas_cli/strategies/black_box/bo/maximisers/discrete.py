@@ -12,13 +12,14 @@ from nas_cli.errors import CombinationError, require
 from nas_cli.seeding import numpy_generator
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.combinations import is_active, walk
+from nas_cli.spaces.decisions import Decision
 from nas_cli.strategies.black_box.bo.acquisitions import Acquisition
 from nas_cli.strategies.black_box.bo.kernels.base import Covariance
 from nas_cli.strategies.black_box.bo.maximisers.base import Hunt, Maximiser
 
 MOST = 1_000_000  # architectures that are enumerated
 MOST_DRAWN = 2_000  # at which a joint draw is made: it is cubic
-TRIES = 100  # draws for each candidate before a pool is left smaller
+TRIES = 100  # draws for each candidate before a pool is left smaller, and for a value before the old one is kept
 
 
 class Candidates(Maximiser):
@@ -28,8 +29,8 @@ class Candidates(Maximiser):
         pool: how many. NAS-BOWL: 200.
         mutated: the share of mutations. NAS-BOWL: 0.5, on NAS-Bench-201 1.
         parents: so many of the best trials are mutated, in turn. NAS-BOWL: 10.
-        mutation: probability that a decision is drawn anew; at least one is. None: one decision in the mean.
-            NAS-BOWL: 0.2.
+        mutation: probability that a decision changes to another value; at least one does. None: one decision in the
+            mean. NAS-BOWL: 0.2.
     Reference: Ru et al., NAS-BOWL, ICLR 2021, arXiv:2006.07556, sec. 3.2.
     """
 
@@ -94,7 +95,7 @@ def every(space: Space) -> Iterator[Architecture]:
 def mutate(
     space: Space, architecture: Architecture, probability: float | None, generator: np.random.Generator
 ) -> Architecture:
-    """A copy with some decisions drawn anew, at least one; those that become active with them are drawn, too."""
+    """A copy with other values of some decisions, at least one; those that become active with them are drawn."""
     values = space.encode(architecture)
     made = [k for k, value in enumerate(values) if value is not None]
     share = 1 / len(made) if probability is None else probability
@@ -103,8 +104,14 @@ def mutate(
     for k, decision in enumerate(space.decisions):
         if is_active(decision, found):
             old = values[k]
-            found[decision.name] = decision.sample(generator) if k in chosen or old is None else old
+            found[decision.name] = _another(decision, old, generator) if k in chosen or old is None else old
     return space.decode([found.get(decision.name) for decision in space.decisions])
+
+
+def _another(decision: Decision, old: Value, generator: np.random.Generator) -> Value:
+    """A draw that is not the old value, unless the decision hardly has another."""
+    draws = (decision.sample(generator) for _ in range(TRIES))
+    return next((value for value in draws if value != old), old)
 
 
 def _by_value(hunt: Hunt, pool: list[Architecture]) -> Iterable[Architecture]:

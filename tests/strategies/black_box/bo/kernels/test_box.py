@@ -7,6 +7,7 @@ import pytest
 import torch
 from gp_table import Made, line, mixed_space, tensor
 
+from nas_cli.problems.mlp import Mlp
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.decisions import Categorical, Integer, Normal, Real, When
 from nas_cli.strategies.black_box.bo.kernels.box import Box
@@ -44,6 +45,56 @@ def test_what_is_inactive() -> None:
     assert box.architecture(tensor(0, 0.1, 0.9, 1)).decisions == ("plain", None, None, None)
     # A row may say inactive of what turns out to be active; it then has the last choice.
     assert box.architecture(tensor(2, 0.5, 0.5, 2)).decisions == pytest.approx(("wide", None, 0.01, "v"))
+
+
+NESTED = Made(
+    Integer("layers", 1, 3),
+    Categorical("more", ("no", "yes"), when=When("layers", (2, 3, 7))),
+    Integer("units", 1, 40, log=True, when=When("more", ("yes",))),
+    Categorical("rule", ("u", "v"), when=When("units", tuple(range(1, 20)))),
+    Real("size", 0.0, 1.0),
+    name="nested",
+)
+
+
+@pytest.mark.parametrize("space", [TREE, NESTED, Mlp("mlp", 5, 50, 1024)], ids=lambda space: space.name)
+def test_a_canonical_row_is_its_architecture_s(space: Space) -> None:
+    box = Box(space)
+    unit = torch.from_numpy(np.random.default_rng(0).random((300, box.columns)))
+    anywhere = unit * box.upper
+    anywhere[:, box.categorical] = anywhere[:, box.categorical].round()
+    anywhere[:20, box.integers] = 0.5
+    for rows in (box.stretched(unit), anywhere):
+        found = box.canonical(rows)
+        architectures = [box.architecture(row) for row in found]
+        torch.testing.assert_close(box.rows(architectures), found, atol=1e-12, rtol=0)
+        decisive = box.snapped(rows)[20:]
+        assert [box.architecture(row) for row in decisive] == architectures[20:]
+        assert len({each.decisions for each in architectures}) > 50
+    assert torch.equal(box.canonical(rows.reshape(20, 15, 1, -1)).reshape(300, -1), found)
+
+
+def test_a_canonical_row_passes_the_gradient_of_what_is_active() -> None:
+    rows = torch.tensor([[0, 0.3, 0.4, 0], [1, 0.3, 0.4, 2]], dtype=torch.float64, requires_grad=True)
+    found = Box(TREE).canonical(rows)
+    assert found.flatten().tolist() == pytest.approx([0, 0.5, 0.5, 2, 1, 1 / 6, 0.4, 2])
+    (gradient,) = torch.autograd.grad(found.sum(), rows)
+    assert gradient[:, 1:3].tolist() == [[0, 0], [1, 1]]
+
+
+def test_rows_without_conditions_are_canonical() -> None:
+    rows = torch.rand(5, 3, dtype=torch.float64)
+    assert torch.equal(Box(line(3)).canonical(rows), rows)
+    assert torch.equal(Box(mixed_space()).canonical(rows), Box(mixed_space()).snapped(rows))
+
+
+def test_choices_have_equal_shares_of_the_cube_also_under_a_condition() -> None:
+    """What is inactive is no choice of its own, and gives its share to none."""
+    box = Box(TREE)
+    unit = ((torch.arange(1200, dtype=torch.float64) + 0.5) / 1200)[:, None].repeat(1, 4)
+    unit[:, 0] = 0.9
+    found = [box.architecture(row).decisions for row in box.stretched(unit)]
+    assert [[each[3] for each in found].count(mode) for mode in "uv"] == [600] * 2
 
 
 def test_whole_numbers_have_equal_shares_of_the_cube() -> None:

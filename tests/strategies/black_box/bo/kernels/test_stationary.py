@@ -75,7 +75,7 @@ def test_gradients(smoothness: float) -> None:
     assert torch.autograd.gradcheck(lambda a, b: correlation(a, b, PROFILES[smoothness]), (a, b))
 
 
-@pytest.mark.parametrize("smoothness", [1.5, M52, SE])
+@pytest.mark.parametrize("smoothness", VALUES)
 def test_gradients_at_equal_rows_are_0(smoothness: float) -> None:
     a = tensor(0.3, 0.7).unsqueeze(0).requires_grad_()
     (gradient,) = torch.autograd.grad(correlation(a, a.detach(), PROFILES[smoothness]).sum(), a)

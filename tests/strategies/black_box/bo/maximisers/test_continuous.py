@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ from gp_table import M52, Made, line, mixed_space, process, situation, tensor
 from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError, InputError
 from nas_cli.spaces.base import Space
-from nas_cli.spaces.decisions import Integer, Real
+from nas_cli.spaces.decisions import Categorical, Integer, Real, When
 from nas_cli.spaces.functions import Branin
 from nas_cli.strategies.black_box.bo.acquisitions import ExpectedImproving, LogExpectedImproving
 from nas_cli.strategies.black_box.bo.kernels.box import Box
@@ -86,6 +87,73 @@ def test_a_mixed_space(maximiser: Maximiser) -> None:
     best = first(maximiser, hunt(space, Made2D(value), (start,)))
     assert best.decisions[0] == pytest.approx(0.3, abs=1e-3)
     assert best.decisions[1:] == (3, "b")
+
+
+BRANCHES = Made(
+    Integer("branch", 1, 2),
+    Real("x", 0.0, 1.0),
+    Real("y", 0.0, 1.0, when=When("branch", (2,))),
+    name="branches",
+)
+KINDS = Made(
+    Categorical("kind", ("plain", "deep")),
+    Real("x", 0.0, 1.0),
+    Real("y", 0.0, 1.0, when=When("kind", ("deep",))),
+    Categorical("mode", ("u", "v"), when=When("kind", ("deep",))),
+    name="kinds",
+)
+
+
+@pytest.mark.parametrize(
+    ("maximiser", "space"),
+    [
+        (Multistart(raw=64, restarts=4), BRANCHES),
+        (SobolLocal(grid=64, starts=4), KINDS),
+        (Mixed(raw=64, restarts=2), KINDS),
+    ],
+)
+def test_where_a_decision_is_inactive_its_column_promises_nothing(maximiser: Maximiser, space: Space) -> None:
+    """A row with y = .9 looks best where there is no y: the architecture, which has .5 there, is among the worst."""
+    last = space.decisions[0].values()[-1]  # type: ignore[index]
+
+    def value(rows: torch.Tensor) -> torch.Tensor:
+        is_deep = rows[:, 0] > 0.6
+        return torch.where(is_deep, -(rows[:, 1] - 0.3).square(), (rows[:, 2] - 0.5).square() - 0.1)
+
+    start = space.decode([last, 0.9, 0.5, "v"][: len(space.decisions)])
+    found = [each.decisions for each in itertools.islice(maximiser.best(hunt(space, Made2D(value), (start,))), 8)]
+    assert [each[0] for each in found] == [last] * 8
+    assert found[0][1] == pytest.approx(0.3, abs=1e-3)
+
+
+def test_every_row_that_an_acquisition_sees_is_an_architecture_s() -> None:
+    seen: list[torch.Tensor] = []
+
+    def value(rows: torch.Tensor) -> torch.Tensor:
+        seen.append(rows.detach().clone())
+        return -(rows[:, :3] - 0.3).square().sum(-1)
+
+    for maximiser, space, start in (
+        (Mixed(raw=32, restarts=2), KINDS, ["deep", 0.2, 0.3, "u"]),
+        (SobolLocal(grid=32, starts=2), KINDS, ["deep", 0.2, 0.3, "u"]),
+        (Multistart(raw=32, restarts=3), BRANCHES, [2, 0.2, 0.3]),
+    ):
+        seen.clear()
+        list(maximiser.best(hunt(space, Made2D(value), (space.decode(start),))))
+        box, rows = Box(space), torch.cat(seen)
+        torch.testing.assert_close(box.rows([box.architecture(row) for row in rows]), rows, atol=1e-9, rtol=0)
+
+
+def test_sobol_local_looks_beside_the_best_trial() -> None:
+    """At a peak as narrow as its spread that neither the grid nor a local search sees, flat as all else is."""
+
+    def value(rows: torch.Tensor) -> torch.Tensor:
+        r = (rows - 0.4321).square().sum(-1).sqrt()
+        return torch.where((r > 0) & (r < 0.01), 1.0, 0.0) * torch.ones_like(r) + 0 * rows.sum(-1)
+
+    space = line(2)
+    best = first(SobolLocal(grid=16), hunt(space, Made2D(value), (space.decode([0.4321, 0.4321]),)))
+    assert best.decisions == pytest.approx([0.4321, 0.4321], abs=5e-3)
 
 
 def test_multistart_on_whole_numbers() -> None:

@@ -67,6 +67,29 @@ def test_a_pool_is_new_and_half_of_it_mutated() -> None:
     assert len(near) >= 30
 
 
+WIDE = Made(*(Categorical(str(k), tuple(range(5))) for k in range(20)), name="wide")
+
+
+def test_only_the_best_trials_are_mutated() -> None:
+    ranked = [WIDE.decode([k] * 20) for k in range(5)]
+    found = Candidates(pool=40, mutated=1, parents=2, mutation=1e-9).best(hunt(WIDE, ranked, ranked))
+    most = [max(set(each.decisions), key=each.decisions.count) for each in found]
+    assert (most.count(0), most.count(1)) == (20, 20)
+
+
+def test_a_mutation_is_a_change_to_another_value() -> None:
+    """NAS-BOWL flips every operation with p = .2: that many are other ones, not four fifths of it."""
+    parent = WIDE.decode([0] * 20)
+    generator = np.random.default_rng(0)
+    assert all(0 not in mutate(WIDE, parent, 1.0, generator).decisions for _ in range(20))
+    assert {mutate(WIDE, parent, 1e-9, generator).decisions.count(0) for _ in range(50)} == {19}
+    found = [mutate(WIDE, parent, 0.2, generator).decisions for _ in range(1000)]
+    assert np.mean([20 - each.count(0) for each in found]) == pytest.approx(0.2 * 20, abs=0.2)
+    assert {value for each in found for value in each} == set(range(5))
+    one = Made(Categorical("only", ("a",)), Categorical("other", ("b", "c")), name="one")
+    assert mutate(one, one.decode(["a", "b"]), 1.0, generator) == one.decode(["a", "c"])
+
+
 def test_a_pool_of_an_exhausted_space_is_what_is_left() -> None:
     whole = list(every(GRID))
     left = Candidates(pool=10).best(hunt(GRID, whole[:14], whole[:14]))
@@ -78,7 +101,7 @@ def test_a_mutation_draws_what_becomes_active() -> None:
     generator = np.random.default_rng(0)
     plain = TREE.decode(["plain", None])
     found = {mutate(TREE, plain, 1.0, generator) for _ in range(60)}
-    assert found == set(every(TREE))
+    assert found == set(every(TREE)) - {plain}
     assert all(mutate(GRID, GRID.decode([1, "x"]), 1e-9, generator).decisions[0] is not None for _ in range(5))
 
 
