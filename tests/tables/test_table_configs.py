@@ -248,11 +248,11 @@ def test_the_figures_of_a_method_are_the_same_in_both_tables_of_nas_bench_201() 
 
 
 def test_cures_are_searched_in_the_setting_in_which_darts_collapses() -> None:
-    """But P-DARTS' depth, and the channels of which PC-DARTS mixes a quarter."""
+    """But P-DARTS' depth by stages, and the epoch from which DARTS+ may stop."""
     stages = {
         row: dict(word.split("=", 1) for word in stage.overrides) for row, stage, _ in stages_of("collapse", "small")
     }
-    aside = {"strategy", "space.cells", "space.channels", "strategy.epochs", "strategy.stages.cells"}
+    aside = {"strategy", "space.cells", "strategy.epochs", "strategy.stages.cells", "strategy.stopping.first_epoch"}
     settings = [{key: value for key, value in told.items() if key not in aside} for told in stages.values()]
     assert all(setting == settings[0] for setting in settings)
     assert stages["pdarts"]["strategy.stages.cells"].endswith(f",{stages['darts']['space.cells']}]")
