@@ -35,7 +35,7 @@ from nas_cli.strategies.black_box.bo.surrogate import Surrogate, standardised
 TRIES = 1000  # random architectures before a space is taken to be exhausted
 FEW = 20_000  # architectures that are gone through instead
 FAILURES = 200  # the newest, that proposals keep away from
-EXACT_NOISE = 1e-8  # variance of scores without noise, which the search can polish so
+EXACT_NOISE = 1e-11  # variance of scores without noise, which the search can polish so
 
 
 class BayesianOptimisation(Strategy):
@@ -56,7 +56,7 @@ class BayesianOptimisation(Strategy):
         estimator: what judges; None: something of which nothing is known, and so not that it is exact.
         evaluations: how many candidates to judge.
         mean: the prior mean, a constant that is inferred, or zero.
-        noise: variance of the scores' noise in units of the modelled scores; None: next to none, 1e-8, where scores are
+        noise: variance of the scores' noise in units of the modelled scores; None: next to none, 1e-11, where scores are
             exact, else inferred.
         exact: whether scores are taken to have no noise where none is named; None: those of an estimator without noise
             under a kernel over numbers. Other kernels may take different architectures, with their different scores,

@@ -27,12 +27,12 @@ FOUR = Made(Categorical("c", ("a", "b", "c", "d")), name="four")
 @pytest.mark.parametrize(
     ("options", "noise"),
     [
-        ({"estimator": Function(BRANIN)}, 1e-8),
+        ({"estimator": Function(BRANIN)}, 1e-11),
         ({"estimator": Function(BRANIN, noise=0.2)}, None),
         ({"estimator": Judge(is_exact=False)}, None),
         ({"estimator": None}, None),
         ({"estimator": Function(BRANIN), "exact": False}, None),
-        ({"estimator": Judge(is_exact=False), "exact": True}, 1e-8),
+        ({"estimator": Judge(is_exact=False), "exact": True}, 1e-11),
         ({"estimator": Function(BRANIN), "noise": 0.01}, 0.01),
         ({"estimator": Judge(is_exact=False), "noise": 0.01}, 0.01),
     ],
@@ -42,7 +42,7 @@ def test_noise_is_inferred_unless_scores_are_exact_or_it_is_named(options: dict[
 
 
 def test_a_kernel_that_is_not_over_numbers_may_share_rows_and_so_has_noise() -> None:
-    assert bo(FOUR, kernel=CategoricalKernel(), maximiser=Enumerate()).scores.treatment.noise == 1e-8
+    assert bo(FOUR, kernel=CategoricalKernel(), maximiser=Enumerate()).scores.treatment.noise == 1e-11
     assert bo(FOUR, kernel=Hamming(), maximiser=Enumerate()).scores.treatment.noise is None
 
 
