@@ -98,10 +98,11 @@ def _start(primary: str, arguments: list[str]) -> None:
         elif primary == "evaluate":
             inherited = _space_of(_by_key(parsed.overrides))
         configuration.check_overrides(primary, [*inherited, *parsed.overrides], config_dir)
-        if run_folder is not None and (ranks := configuration.values_of("rank", parsed.overrides)):
+        asked = [] if run_folder is None else configuration.values_of("rank", parsed.overrides)
+        if run_folder is not None and (ranks := [rank for rank in asked if rank is not None]):
             from nas_cli.report.ranking import candidates
 
-            candidates(run_folder, [rank for rank in ranks if rank is not None])  # all of a sweep, before it begins
+            candidates(run_folder, ranks)  # all of a sweep, before it begins
     sys.argv = [sys.argv[0], *configuration.as_composed(primary, _first(inherited, arguments, parsed.overrides))]
     _run_hydra(primary, config_dir)
 

@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -57,15 +58,16 @@ class Train(Estimator):
         self.hardware = hardware
         self.seed = seed
         self.split = split
-        self._data: Any = None
 
     def prepare(self) -> None:
         self.hardware.prepare()
-        self._data = self.learner.read(self.dataset, self.split, self.hardware)
+        _ = self._data
+
+    @cached_property
+    def _data(self) -> Any:
+        return self.learner.read(self.dataset, self.split, self.hardware)
 
     def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
-        if self._data is None:
-            self._data = self.learner.read(self.dataset, self.split, self.hardware)
         # Seeded by the architecture, so that its score does not depend on what was measured before it.
         seed = derive(self.seed, str(architecture))
         began = time.monotonic()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -58,33 +59,29 @@ def _nasbench201(operations: Sequence[str]) -> CellGraph:
     return CellGraph("cell", ("input",), ("1", "2", "3"), drawn, (3,), "output")
 
 
-def _nodes(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
-    return [Cell.parse(text).graph(title) for text, title in zip(texts, _titles(len(texts), kinds), strict=True)]
+def _cells(form: type[Cell] | type[BlockCell], texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
+    return [form.parse(text).graph(title) for text, title in zip(texts, _titles(len(texts), kinds), strict=True)]
 
 
-def _blocks(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
-    return [BlockCell.parse(text).graph(title) for text, title in zip(texts, _titles(len(texts), kinds), strict=True)]
-
-
-def _recurrent(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
-    return [RecurrentGenotype.parse(_single(texts)).graph("recurrent cell")]
-
-
-def _tree(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
-    return [TreeGenotype.parse(_single(texts)).graph("recurrent tree")]
+def _recurrent(
+    form: type[RecurrentGenotype] | type[TreeGenotype], title: str, texts: Sequence[str], kinds: Sequence[str]
+) -> list[CellGraph]:
+    require(len(texts) == 1, "not one text")
+    return [form.parse(texts[0]).graph(title)]
 
 
 def _chain(texts: Sequence[str], kinds: Sequence[str]) -> list[CellGraph]:
     return [ChainGenotype.parse(texts).graph("chain of convolutions")]
 
 
-def _single(texts: Sequence[str]) -> str:
-    require(len(texts) == 1, "not one text")
-    return texts[0]
-
-
 #: How texts can be read, of which no two read the same. Each raises `InputError` for texts of another form.
-_FORMS = (_nodes, _blocks, _recurrent, _tree, _chain)
+_FORMS: tuple[Callable[[Sequence[str], Sequence[str]], list[CellGraph]], ...] = (
+    partial(_cells, Cell),
+    partial(_cells, BlockCell),
+    partial(_recurrent, RecurrentGenotype, "recurrent cell"),
+    partial(_recurrent, TreeGenotype, "recurrent tree"),
+    _chain,
+)
 
 
 def _titles(cells: int, kinds: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from nas_cli.report.hindsight import RULE, Hindsight, final_epoch, hindsight
 from nas_cli.report.model_pictures import ModelPictures, model_pictures_of, posteriors, priors
 from nas_cli.report.options import flatten
 from nas_cli.report.panels import draw_panels
+from nas_cli.report.ranking import ranked
 from nas_cli.report.runs import Run, read_run
 from nas_cli.report.strip import Frame, Pictures, chosen, data_for_frames, shortened
 from nas_cli.report.strip import facts as cell_facts
@@ -245,21 +246,17 @@ def _alphas(trace: Trace) -> Iterator[str]:
 
 
 def _best(run: Run, trace: Trace) -> str:
-    scored = [(score, trial) for trial in trace.trials if (score := number(trial.get("score"))) is not None]
-    if len(scored) < 2:
+    if sum(number(trial.get("score")) is not None for trial in trace.trials) < 2:
         return ""
-    scored.sort(key=lambda pair: -pair[0])
     name = run.score_name or "score"
-    rows: dict[str, list[str]] = {}  # by architecture: one that was judged again is no further candidate
-    for score, trial in scored:
-        data = trial.get("architecture")
+    rows = []
+    for rise in ranked(trace.trials)[:BEST]:
+        data = rise.trial.get("architecture")
         decisions = data.get("decisions") if isinstance(data, dict) else None
         text = ", ".join(map(str, decisions)) if isinstance(decisions, list) else ""
-        place = number(trial.get("index"))
-        rows.setdefault(text, ["" if place is None else f"{place + 1:g}", show(name, score), text])
-        if len(rows) == BEST:
-            break
-    return table(["evaluation", name.replace("_", " "), "architecture"], list(rows.values()), text=["architecture"])
+        place = number(rise.trial.get("index"))
+        rows.append(["" if place is None else f"{place + 1:g}", show(name, rise.score), text])
+    return table(["evaluation", name.replace("_", " "), "architecture"], rows, text=["architecture"])
 
 
 def _numbers(trace: Trace) -> str:

@@ -18,12 +18,14 @@ class Rise(NamedTuple):
 
     Args:
         trials: how many there were until then, this one included.
+        trial: itself.
         name: of the candidate: its architecture as text.
         score: of the trial.
         before: the candidate's best score until then, or None.
     """
 
     trials: int
+    trial: Mapping[str, Any]
     name: str
     score: float
     before: float | None
@@ -38,13 +40,13 @@ def rises(trials: Iterable[Mapping[str, Any]]) -> Iterator[Rise]:
         before = best.get(name)
         if score is not None and (before is None or score > before):
             best[name] = score
-            yield Rise(count, name, score, before)
+            yield Rise(count, trial, name, score, before)
 
 
-def ranked(trials: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The names of all candidates that were judged, best first; of equals the one that was so good first."""
+def ranked(trials: Iterable[Mapping[str, Any]]) -> list[Rise]:
+    """The best trial of every candidate that was judged, best first; of equals the one that was so good first."""
     last = {rise.name: rise for rise in rises(trials)}
-    return sorted(last, key=lambda name: (-last[name].score, last[name].trials))
+    return sorted(last.values(), key=lambda rise: (-rise.score, rise.trials))
 
 
 def candidates(folder: Path, ranks: Sequence[Any]) -> list[Architecture]:
@@ -58,11 +60,11 @@ def candidates(folder: Path, ranks: Sequence[Any]) -> list[Architecture]:
         require(type(rank) is int and rank >= 1, f"rank={rank}: must be a whole number of at least 1")
     require((folder / "result.json").exists(), f"run={folder}: not finished; only what a whole search found has ranks")
     path = folder / "trials.jsonl"
-    names = ranked(JsonLines(path).read())
-    require(bool(names), f"run={folder}: judged no candidates that could have ranks; leave rank out")
+    found = ranked(JsonLines(path).read())
+    require(bool(found), f"run={folder}: judged no candidates that could have ranks; leave rank out")
     last = max(ranks, default=1)
-    require(last <= len(names), f"rank={last}: run {folder} has {len(names)} distinct candidates")
+    require(last <= len(found), f"rank={last}: run {folder} has {len(found)} distinct candidates")
     try:
-        return [Architecture.from_json(json.loads(names[rank - 1])) for rank in ranks]
+        return [Architecture.from_json(json.loads(found[rank - 1].name)) for rank in ranks]
     except InputError as error:
         raise InputError(f"{path}: {error}") from None

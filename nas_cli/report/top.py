@@ -33,7 +33,7 @@ def top_so_far(trials: Sequence[Mapping[str, Any]], count: int) -> list[Point]:
     """
     best: list[float] = []
     points: list[Point] = []
-    for index, _, score, before in rises(trials):
+    for index, _, _, score, before in rises(trials):
         if before is not None and before in best:
             best.remove(before)
         insort(best, score)

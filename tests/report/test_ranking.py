@@ -32,7 +32,7 @@ def write_trials(folder: Path, lines: list[dict[str, Any]], torn: str = "") -> P
 
 
 def test_one_that_was_judged_again_has_one_rank_by_its_best_score() -> None:
-    assert [json.loads(name)["decisions"] for name in ranked(TRIALS)] == [["a"], ["c"], ["d"], ["b"]]
+    assert [json.loads(rise.name)["decisions"] for rise in ranked(TRIALS)] == [["a"], ["c"], ["d"], ["b"]]
 
 
 def test_the_best_of_the_ranking_are_those_of_the_curves() -> None:

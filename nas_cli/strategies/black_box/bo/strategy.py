@@ -56,8 +56,8 @@ class BayesianOptimisation(Strategy):
         estimator: what judges; None: something of which nothing is known, and so not that it is exact.
         evaluations: how many candidates to judge.
         mean: the prior mean, a constant that is inferred, or zero.
-        noise: variance of the scores' noise in units of the modelled scores; None: next to none, 1e-11, where scores are
-            exact, else inferred.
+        noise: variance of the scores' noise in units of the modelled scores; None: next to none, 1e-11, where scores
+            are exact, else inferred.
         exact: whether scores are taken to have no noise where none is named; None: those of an estimator without noise
             under a kernel over numbers. Other kernels may take different architectures, with their different scores,
             for the same.
