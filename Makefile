@@ -30,6 +30,7 @@ bench: .venv/installed ## our supernet against a textbook one, in one run
 
 bench-bo: .venv/installed ## our black-box strategies against Optuna's and SMAC's; they come with .[bench]
 	$(BIN)/python scripts/bench/black_box.py --seeds 10
+	$(BIN)/python scripts/bench/black_box.py --seeds 50 --only tpe random "Optuna TPE"
 	$(BIN)/python scripts/bench/black_box.py --asks
 
 table-%: .venv/installed ## a paper's table, e.g. make table-darts-cifar10 SCALE=small JOBS=2

@@ -39,7 +39,7 @@ class TPE(Strategy):
 
     Args:
         evaluations: how many candidates to judge.
-        gamma: share or number of good trials, see `split`. Paper: 0.15; hyperopt: 0.25.
+        gamma: share or number of good trials, see `split`. Paper: 0.15; hyperopt: 0.25; optuna: 0.1.
         split: ``linear``: ⌈gamma n⌉ of n, as in the paper; ``sqrt``: min(⌈gamma √n⌉, 25), as in hyperopt.
         joint: rank whole drawn configurations, as in the paper; otherwise the draws of every decision by themselves,
             as hyperopt does.
@@ -61,7 +61,7 @@ class TPE(Strategy):
         space: Space,
         seed: int,
         evaluations: int = 100,
-        gamma: float = 0.15,
+        gamma: float = 0.1,
         split: Literal["linear", "sqrt"] = "linear",
         joint: bool = True,
         n_startup: int = 10,
