@@ -15,7 +15,7 @@ from nas_cli.report.efficiency_chart import efficiency_chart
 from nas_cli.report.figures import REGRET_NOTE, REGRET_TITLE, is_fraction
 from nas_cli.report.grouping import group_runs
 from nas_cli.report.hindsight import RULE
-from nas_cli.report.progress import best_so_far, regret_so_far
+from nas_cli.report.progress import best_over_time, best_so_far, regret_so_far
 from nas_cli.report.runs import Run
 from nas_cli.report.trace import Trace
 
@@ -136,6 +136,8 @@ def facet_charts(facet: Facet) -> list[Chart]:
     percent = is_fraction(name or "")
     unit = f"{label}, %" if percent else label
     charts.append(overlay(facet, "Best so far", "evaluations", unit, _best, percent, "step", summary=MEDIAN))
+    title, x_label = "Best so far against the time that judging took", "seconds of all trials"
+    charts.append(overlay(facet, title, x_label, unit, _best_over_time, percent, "step", summary=MEDIAN))
     regret = overlay(
         facet, REGRET_TITLE, "evaluations", "optimum - value", _regret, style="step", note=REGRET_NOTE, summary=MEDIAN
     )
@@ -274,6 +276,10 @@ def _over_kinds(trace: Trace, prefix: str, kinds: Sequence[str]) -> list[Point]:
 def _best(trace: Trace) -> list[Point]:
     """Of a black-box search: others have trials that are no search."""
     return [] if trace.epochs else best_so_far(trace)
+
+
+def _best_over_time(trace: Trace) -> list[Point]:
+    return [] if trace.epochs else best_over_time(trace)
 
 
 def _regret(trace: Trace) -> list[Point]:

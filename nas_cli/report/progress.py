@@ -10,6 +10,8 @@ from nas_cli.report.chart import Point
 from nas_cli.report.trace import Trace, number
 
 REGRET = "regret"
+#: Judging that took fewer seconds than this altogether is no matter of time: a formula, or a table.
+LEAST_SECONDS = 1.0
 #: Where smaller regrets are drawn: an axis of powers of ten has no 0.
 LEAST_REGRET = 1e-8
 
@@ -22,6 +24,22 @@ def best_so_far(trace: Trace) -> list[Point]:
         if score is not None and (not points or score > points[-1][1]):
             points.append((index, score))
     return _to_the_end(points, trace)
+
+
+def best_over_time(trace: Trace) -> list[Point]:
+    """(seconds of judging so far, best score so far) where it rose, and at the end; none where judging takes no time.
+
+    Seconds are those of all workers together, and of failed trials too; the search's own are not among them.
+    """
+    spent, points = 0.0, list[Point]()
+    for trial in trace.trials:
+        spent += number(trial.get("cost_seconds")) or 0.0
+        score = number(trial.get("score"))
+        if score is not None and (not points or score > points[-1][1]):
+            points.append((spent, score))
+    if spent < LEAST_SECONDS or not points:
+        return []
+    return [*points, (spent, points[-1][1])] if points[-1][0] < spent else points
 
 
 def regret_so_far(trace: Trace) -> list[Point]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from nas_cli.report.curves import draw_chart
 from nas_cli.report.figures import trials_charts
-from nas_cli.report.progress import LEAST_REGRET, regret_so_far
+from nas_cli.report.progress import LEAST_REGRET, best_over_time, regret_so_far
 from nas_cli.report.trace import trace_of
 
 
@@ -18,6 +18,16 @@ def test_regret_is_that_of_the_best_score_so_far() -> None:
     scores = [(-4.0, 4.0), (-5.0, 5.0), (None, None), (-1.0, 1.0), (-2.0, 2.0)]
     trials = [trial(i, s, **({} if r is None else {"regret": r})) for i, (s, r) in enumerate(scores)]
     assert regret_so_far(trace_of([], trials)) == [(1, 4.0), (4, 1.0), (5, 1.0)]
+
+
+def test_the_best_over_time_counts_every_trial_s_seconds() -> None:
+    costs = [(0.5, 2.0), (None, 3.0), (0.4, 1.0), (0.9, 4.0), (0.7, 5.0)]
+    trials = [{**trial(i, score), "cost_seconds": cost} for i, (score, cost) in enumerate(costs)]
+    assert best_over_time(trace_of([], trials)) == [(2.0, 0.5), (10.0, 0.9), (15.0, 0.9)]
+    assert best_over_time(trace_of([], trials[:4]))[-1] == (10.0, 0.9)
+    quick = [{**each, "cost_seconds": 1e-5} for each in trials]
+    assert best_over_time(trace_of([], quick)) == []
+    assert best_over_time(trace_of([], trials[1:2])) == []
 
 
 def test_regret_under_noise_can_rise_and_never_is_zero() -> None:

@@ -99,17 +99,17 @@ class Box(Inputs):
 
         The gradient passes straight through, so that numbers with many places can be searched by gradients.
         """
-        return self._at_places(rows, keep=INACTIVE)  # an inactive number may stand between places
+        return self._at_places(rows, keep=INACTIVE)  # where an inactive number stands, be it between places
 
     def _at_places(self, rows: Tensor, keep: float) -> Tensor:
-        """Numbers with a step at the nearest of their places, but those that stand at `keep`."""
+        """Numbers with a step at the nearest of their places, but conditional ones that stand at `keep`."""
         if not self.integers:
             return rows
         columns = list(rows.unbind(-1))
         for column in self.integers:
             places = self.levels[column]
             nearest = torch.bucketize(columns[column].detach().contiguous(), (places[1:] + places[:-1]) / 2)
-            is_moved = columns[column] != keep
+            is_moved = (columns[column] != keep) | (self.space.decisions[column].when is None)
             columns[column] = columns[column] + ((places[nearest] - columns[column]) * is_moved).detach()
         return torch.stack(columns, -1)
 

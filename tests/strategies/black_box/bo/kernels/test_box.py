@@ -47,6 +47,9 @@ def test_what_is_inactive() -> None:
     assert box.architecture(tensor(2, 0.5, 0.5, 2)).decisions == pytest.approx(("wide", None, 0.01, "v"))
 
 
+TREE_OF_TWO = Made(
+    Categorical("kind", ("plain", "deep")), Integer("depth", 1, 2, when=When("kind", ("deep",))), name="two"
+)
 NESTED = Made(
     Integer("layers", 1, 3),
     Categorical("more", ("no", "yes"), when=When("layers", (2, 3, 7))),
@@ -109,9 +112,11 @@ def test_snapping_passes_gradients_and_leaves_inactive_numbers() -> None:
     box = Box(mixed_space())  # whole numbers at .125, .375, .625, .875
     rows = torch.tensor([[0.3, 0.4, 1.0], [0.3, 0.5, 1.0]], dtype=torch.float64, requires_grad=True)
     snapped = box.snapped(rows)
-    assert snapped[:, 1].tolist() == [0.375, 0.5]
+    assert snapped[:, 1].tolist() == [0.375, 0.375]  # always active: .5 is no place of its own
     (gradient,) = torch.autograd.grad(snapped.sum(), rows)
     assert (gradient == 1).all()
+    assert Box(TREE_OF_TWO).snapped(tensor(0, 0.5).unsqueeze(0)).tolist() == [[0, 0.5]]
+    assert Box(TREE_OF_TWO).snapped(tensor(0, 0.6).unsqueeze(0)).tolist() == [[0, 0.75]]
 
 
 def test_blocks() -> None:
