@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from nas_cli.errors import InputError
+from nas_cli.errors import NasError
 from nas_cli.report.chart import Chart
 from nas_cli.report.curves import draw_chart
 from nas_cli.report.heat_maps import draw_map
@@ -45,7 +45,7 @@ def model_pictures_of(run: Run, trace: Trace, title: str = "") -> ModelPictures 
         looks = data_for_outlooks(run, trace)
         beginning = next((look for look in looks if not (look.in_design or look.waiting)), None)
         found = ModelPictures(title, posterior_pictures(looks), prior_pictures(run), beginning)
-    except (InputError, ArithmeticError, TypeError, ValueError) as error:  # of a damaged or foreign run folder
+    except (NasError, ArithmeticError, TypeError, ValueError) as error:  # of a damaged or foreign run folder
         return ModelPictures(title, fault=" ".join(f"{type(error).__name__}: {error}".split()))
     return found if found.posterior or found.prior else None
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from nas_cli.architecture import Value
 from nas_cli.spaces.decisions import Decision, When
+
+_END = object()
 
 
 def active(decisions: Sequence[Decision], values: Sequence[Value]) -> tuple[bool, ...]:
@@ -38,20 +41,28 @@ def walk(decisions: Sequence[Decision], axes: Sequence[Sequence[Value]]) -> Iter
 
     An inactive decision is None, and so makes no combinations of its own.
     """
-
-    def rest(chosen: dict[str, Value], position: int) -> Iterator[tuple[Value, ...]]:
-        if position == len(decisions):
-            yield ()
+    values: list[Value] = []
+    chosen: dict[str, Value] = {}
+    left: list[Iterator[Value]] = []  # what each decision has not been yet; spaces are too deep for recursion
+    while True:
+        if len(values) == len(decisions):
+            yield tuple(values)
+        else:
+            axis = axes[len(values)] if is_active(decisions[len(values)], chosen) else (None,)
+            left.append(iter(axis))
+        value: Any = _END
+        while left and value is _END:  # the last decision that has another value
+            del values[len(left) - 1 :]
+            chosen.pop(decisions[len(left) - 1].name, None)
+            value = next(left[-1], _END)
+            if value is _END:
+                left.pop()
+        if not left:
             return
-        decision = decisions[position]
-        if not is_active(decision, chosen):
-            yield from ((None, *tail) for tail in rest(chosen, position + 1))
-            return
-        for value in axes[position]:
-            for tail in rest({**chosen, decision.name: value}, position + 1):
-                yield (value, *tail)
-
-    return rest({}, 0)
+        decision = decisions[len(values)]
+        if is_active(decision, chosen):
+            chosen[decision.name] = value
+        values.append(value)
 
 
 def count(decisions: Sequence[Decision], axes: Sequence[Sequence[Value]]) -> int:

@@ -13,6 +13,8 @@ from nas_cli.spaces.base import Space
 from nas_cli.spaces.combinations import count, walk
 from nas_cli.strategies.black_box.base import Candidate, Strategy
 
+MOST_LEVELS = 1_000_000  # they are made before the first point is taken
+
 
 class Grid(Strategy):
     """Every combination of every decision's values, the last decision changing fastest.
@@ -28,7 +30,7 @@ class Grid(Strategy):
     """
 
     def __init__(self, space: Space, evaluations: int | None = None, levels: int = 5) -> None:
-        require(levels >= 2, f"levels must be at least 2, not {levels}")
+        require(2 <= levels <= MOST_LEVELS, f"levels must be between 2 and {MOST_LEVELS}, not {levels}")
         self.axes = [decision.grid(levels) for decision in space.decisions]
         size = count(space.decisions, self.axes)
         super().__init__(size if evaluations is None else min(evaluations, size))

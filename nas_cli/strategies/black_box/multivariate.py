@@ -86,7 +86,7 @@ def _column(decision: Decision, values: Sequence[Value], width: float, prior_wei
 
 
 class _Choices:
-    """1 + s p_k for what a trial chose and s p_k for every other choice, with s = N · prior_weight."""
+    """1 + s p_k for what a trial chose and s p_k for every other choice, with s = N · prior_weight / (trials + 1)."""
 
     def __init__(self, decision: Categorical, values: Sequence[Value], prior_weight: float) -> None:
         self.choices = decision.choices

@@ -169,7 +169,10 @@ def _is_higher(trial: Trial, other: Trial | None) -> bool:
 
 
 def _judge(index: int, pending: _Pending, outcome: Measurement | Exception) -> Trial:
-    """The trial that an outcome makes; NaN, infinite scores and exceptions are failures."""
+    """The trial that an outcome makes; exceptions, and scores that are no finite number, are failures.
+
+    Raises `InputError` for what is no measurement at all.
+    """
     common: dict[str, Any] = {
         "index": index,
         "architecture": pending.candidate.architecture,
@@ -182,7 +185,13 @@ def _judge(index: int, pending: _Pending, outcome: Measurement | Exception) -> T
     if isinstance(outcome, Exception):
         reason = " ".join(f"{type(outcome).__name__}: {outcome}".split())
         return Trial(score=None, status="failed", error=reason, **common)
+    if not isinstance(outcome, Measurement):
+        raise InputError(f"estimator: measure returned {outcome!r}, which is no Measurement")
     rest: dict[str, Any] = {"metrics": dict(outcome.metrics), "cost_seconds": outcome.cost_seconds}
-    if not math.isfinite(outcome.score):
+    try:
+        score = float(outcome.score)
+    except (TypeError, ValueError):  # an objective of a user's own
+        score = math.nan
+    if not math.isfinite(score):
         return Trial(score=None, status="failed", error=f"score is {outcome.score}", **rest, **common)
-    return Trial(score=float(outcome.score), **rest, **common)
+    return Trial(score=score, **rest, **common)

@@ -73,7 +73,7 @@ class TPE(Strategy):
         require(0 < gamma < 1, f"gamma must be between 0 and 1, not {gamma}")
         require(n_startup >= 1, f"n_startup must be at least 1, not {n_startup}")
         require(n_candidates >= 1, f"n_candidates must be at least 1, not {n_candidates}")
-        require(prior_weight > 0, f"prior_weight must be above 0, not {prior_weight}")
+        require(0 < prior_weight < math.inf, f"prior_weight must be above 0 and finite, not {prior_weight}")
         require(forgetting is None or forgetting >= 1, f"forgetting must be at least 1 or null, not {forgetting}")
         require(joint or parzen != "multivariate", "parzen=multivariate needs joint=true: it has whole configurations")
         super().__init__(evaluations)

@@ -158,6 +158,24 @@ def test_a_score_that_is_no_number_never_wins(bad: float) -> None:
     assert search.best().score == 0.0
 
 
+@pytest.mark.parametrize("score", [None, "best", (1.0, 2.0)])
+def test_a_score_that_is_nothing_like_a_number_is_a_failure(score: Any) -> None:
+    search = BlackBoxSearch(Counting(evaluations=2), Judge(lambda k: score if k == 0 else 0.5), Serial())
+    trials = finish(search)
+    assert [trial.status for trial in trials] == ["failed", "ok"]
+    assert trials[0].error == f"score is {score}"
+
+
+@pytest.mark.parametrize("returned", [1.0, None])
+def test_what_is_no_measurement_is_refused(returned: Any) -> None:
+    class Bare(Estimator):
+        def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
+            return returned  # type: ignore[no-any-return]
+
+    with pytest.raises(InputError, match=f"measure returned {returned}, which is no Measurement"):
+        step(BlackBoxSearch(Counting(evaluations=2), Bare(), Serial()))
+
+
 def test_a_failing_candidate_is_told_and_the_search_goes_on() -> None:
     def rule(k: int) -> float:
         if k % 2 == 0:

@@ -60,8 +60,19 @@ def test_a_large_grid_is_not_built_in_memory() -> None:
 
 
 def test_levels_range() -> None:
-    with pytest.raises(InputError, match="levels must be at least 2, not 1"):
+    with pytest.raises(InputError, match="levels must be between 2 and 1000000, not 1"):
         Grid(Mixed("mixed"), levels=1)
+    with pytest.raises(InputError, match="levels must be between"):
+        Grid(Mixed("mixed"), levels=10**8)
+
+
+def test_a_space_may_be_deeper_than_recursion_goes() -> None:
+    class Deep(Space):
+        decisions: tuple[Decision, ...] = tuple(Integer(f"i{k}", 0, 1) for k in range(5000))
+
+    (first, second, third) = points(Grid(Deep("deep"), evaluations=3), 3)
+    assert first == (0,) * 5000
+    assert (second[-2:], third[-2:]) == ((0, 1), (1, 0))
 
 
 class Tree(Space):

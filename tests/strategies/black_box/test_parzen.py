@@ -167,6 +167,13 @@ def test_product_kernels_are_narrower_the_more_trials_there_are(decisions: int, 
     assert highest[1] == pytest.approx(2 * highest[0])
 
 
+@pytest.mark.parametrize(("prior_weight", "own"), [(1.0, 5 / 6), (2.0, 3 / 4)])
+def test_the_prior_weighs_the_less_in_a_choice_the_more_trials_there_are(prior_weight: float, own: float) -> None:
+    """A trial's kernel has 1 + w / (n + 1) for what it chose and w / (n + 1) for the other choice; here n = 3."""
+    columns: Any = Multivariate(TREE[:1], [("a",), ("b",), ("a",)], prior_weight, None)._columns
+    assert columns[0].each("a") == pytest.approx([own, 1 - own, own, 1 / 2])
+
+
 def test_a_product_kernel_sums_to_one_over_a_tree() -> None:
     product = Multivariate(TREE, [("a", 0.2, 2), ("b", None, 3), ("a", 0.9, 1)], 1.0, None)
     grid = np.linspace(0, 1, 1001)

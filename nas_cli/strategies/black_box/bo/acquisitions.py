@@ -138,7 +138,7 @@ class _Improving(Acquisition):
     """
 
     def __init__(self, xi: float = 0.0, xi_schedule: XiSchedule = "constant") -> None:
-        require(xi >= 0, f"xi must not be negative, not {xi}")
+        require(0 <= xi < math.inf, f"xi must be finite and not negative, not {xi}")
         self.xi = xi
         self.xi_schedule = xi_schedule
 
@@ -220,7 +220,7 @@ class ConfidenceBound(Acquisition, option="ucb"):
     is_utility = False
 
     def __init__(self, kappa: float = 2.0) -> None:
-        require(kappa >= 0, f"kappa must not be negative, not {kappa}")
+        require(0 <= kappa < math.inf, f"kappa must be finite and not negative, not {kappa}")
         self.kappa = kappa
 
     def of_members(self, situation: Situation) -> AcquisitionFunction:
@@ -241,7 +241,7 @@ class GPUCB(Acquisition, option="gp_ucb"):
     is_utility = False
 
     def __init__(self, nu: float = 1.0, delta: float = 0.1) -> None:
-        require(nu > 0, f"nu must be above 0, not {nu}")
+        require(0 < nu < math.inf, f"nu must be above 0 and finite, not {nu}")
         require(0 < delta < 1, f"delta must lie between 0 and 1, not {delta}")
         self.nu = nu
         self.delta = delta
@@ -249,7 +249,8 @@ class GPUCB(Acquisition, option="gp_ucb"):
     def weight(self, proposal: int, dimension: int, size: int | None) -> float:
         """The square of what multiplies sigma."""
         if size is not None:
-            tau = 2 * math.log(size * proposal**2 * math.pi**2 / (6 * self.delta))
+            # A space may have more architectures than a float can count.
+            tau = 2 * (math.log(size) + 2 * math.log(proposal) + math.log(math.pi**2 / (6 * self.delta)))
         else:
             tau = 2 * ((dimension / 2 + 2) * math.log(proposal) + math.log(math.pi**2 / (3 * self.delta)))
         return self.nu * tau

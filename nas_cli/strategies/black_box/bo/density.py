@@ -109,7 +109,7 @@ class Density:
         return [
             (-math.inf, math.inf),
             *[VARIANCE_BOUNDS] * len(self.covariance.amplitudes),
-            (max(VARIANCE_BOUNDS[0], math.log(noise)) if noise else VARIANCE_BOUNDS[0], VARIANCE_BOUNDS[1]),
+            (math.log(noise) if noise else VARIANCE_BOUNDS[0], VARIANCE_BOUNDS[1]),
             *[scales.log_bounds or (LENGTH_BOUNDS[0], longest)] * scales.count,
         ]
 

@@ -12,6 +12,7 @@ from gpytorch.distributions import MultivariateNormal
 from linear_operator import to_linear_operator
 from torch import Tensor
 
+from nas_cli.errors import NasError
 from nas_cli.strategies.black_box.bo.kernels.base import Covariance
 
 
@@ -193,4 +194,4 @@ def cholesky(matrix: Tensor) -> Tensor:
         root, failed = torch.linalg.cholesky_ex(matrix + torch.diag_embed(diagonal) if jitter else matrix)
         if not failed.any():
             return root
-    raise ArithmeticError("a covariance matrix is not positive definite")
+    raise NasError("the Gaussian process has no fit: a covariance matrix is not positive definite")

@@ -95,7 +95,7 @@ class ConstantLiar(Pending):
     """The pending points are taken to have had one value.
 
     Args:
-        lie: the mean, lowest or highest of the observed scores.
+        lie: the mean, lowest or highest of the observed scores; failed trials have the lowest.
     Reference: Ginsbourger, Le Riche, Carraro, Kriging is well-suited to parallelize optimization, 2010.
     """
 

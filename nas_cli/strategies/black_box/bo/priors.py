@@ -16,7 +16,7 @@ class Priors(ABC):
 
     Attributes:
         amplitude: a value that theta_0 is fixed at; None: it is inferred.
-        smallest_noise: below it a fit does not look: some densities have no bound at 0.
+        smallest_noise: below it a fit does not look: some densities have no bound at 0. 0: as for every variance.
         longest: length scales above have no density.
         jitter: added to the correlations of equal rows, in units of theta_0.
     """
@@ -65,8 +65,8 @@ class Spearmint(Priors):
 
     def __init__(self, longest: float = 2.0, amplitude_power: float = 0.5, noise_scale: float = 0.1) -> None:
         require(longest > 0, f"longest must be above 0, not {longest}")
-        require(amplitude_power > 0, f"amplitude_power must be above 0, not {amplitude_power}")
-        require(noise_scale > 0, f"noise_scale must be above 0, not {noise_scale}")
+        require(0 < amplitude_power < math.inf, f"amplitude_power must be above 0 and finite, not {amplitude_power}")
+        require(0 < noise_scale < math.inf, f"noise_scale must be above 0 and finite, not {noise_scale}")
         self.longest = longest
         self.amplitude_power = amplitude_power
         self.noise_scale = noise_scale

@@ -95,8 +95,8 @@ class BayesianOptimisation(Strategy):
         target: Literal["score", "log_error"] = "score",
     ) -> None:
         super().__init__(evaluations)
-        require(noise is None or noise > 0, f"noise must be above 0, not {noise}")
-        require(amplitude is None or amplitude > 0, f"amplitude must be above 0, not {amplitude}")
+        require(noise is None or 0 < noise < math.inf, f"noise must be above 0 and finite, not {noise}")
+        require(amplitude is None or 0 < amplitude < math.inf, f"amplitude must be above 0 and finite, not {amplitude}")
         if target == "log_error" and estimator is not None and not estimator.score_name.endswith("accuracy"):
             raise CombinationError(
                 f"strategy.target=log_error: candidates are judged by {estimator.score_name}, which is no accuracy; "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -102,6 +103,8 @@ def subset(worth: Tensor, most: int, generator: np.random.Generator) -> list[int
 
 def standardised(values: Tensor) -> tuple[Tensor, float, float]:
     """Values less their mean in units of their standard deviation (divisor n - 1, and 1 for 0), with both."""
-    scale = values.std().item() if len(values) > 1 else 0.0
-    shift, scale = values.mean().item(), scale or 1.0
-    return (values - shift) / scale, shift, scale
+    # In units in which squares neither overflow nor vanish; a power of two, so that nothing is rounded.
+    unit = 2.0 ** (math.frexp(values.abs().max().item())[1] - 1)
+    small = values / unit
+    mean, deviation = small.mean().item(), small.std().item() if len(small) > 1 else 0.0
+    return (small - mean) / (deviation or 1.0), mean * unit, deviation * unit or 1.0

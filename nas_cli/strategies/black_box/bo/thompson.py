@@ -14,6 +14,7 @@ from torch import Tensor
 from nas_cli.seeding import numpy_generator, seeded
 from nas_cli.strategies.black_box.bo.acquisitions import Acquisition, LogCost, Situation
 from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, cholesky
+from nas_cli.strategies.black_box.bo.kernels.box import Box
 
 
 class Thompson(Acquisition, option="thompson"):
@@ -72,4 +73,19 @@ def _pathwise(model: GaussianProcess, seed: int) -> AcquisitionFunction:
     draw = PathwiseThompsonSampling(exact)
     with seeded(seed, "paths"), torch.no_grad():
         draw(model.rows[:1].unsqueeze(0))  # the draw is made on the first call
-    return draw
+    inputs = model.vectors.covariance.inputs
+    assert isinstance(inputs, Box)  # no other kernel is pathwise
+    return _AtPlaces(draw, inputs)
+
+
+class _AtPlaces(AcquisitionFunction):  # type: ignore[misc]
+    """A draw that whole numbers enter at their nearest value: its random features do not go through the kernel."""
+
+    def __init__(self, draw: AcquisitionFunction, box: Box) -> None:
+        super().__init__(model=draw.model)
+        self.draw = draw
+        self.box = box
+
+    def forward(self, X: Tensor) -> Tensor:  # noqa: N803  (BoTorch's name)
+        drawn: Tensor = self.draw(self.box.snapped(X))
+        return drawn

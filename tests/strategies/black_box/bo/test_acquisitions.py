@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from gp_table import M52, SE, bo, line, points, process, situation, table, tensor
+from gp_table import M52, SE, TARGETS, Made, bo, line, points, process, situation, table, tensor
 
 from nas_cli.config import compose, configs_folder
 from nas_cli.errors import InputError
+from nas_cli.spaces.decisions import Integer, Real
 from nas_cli.strategies.black_box.bo.acquisitions import (
     GPUCB,
     Acquisition,
@@ -24,7 +25,8 @@ from nas_cli.strategies.black_box.bo.acquisitions import (
     NoisyExpectedImproving,
     ProbabilityOfImproving,
 )
-from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, Marginal
+from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, Marginal, Vectors
+from nas_cli.strategies.black_box.bo.kernels.stationary import Stationary
 from nas_cli.strategies.black_box.bo.thompson import Thompson
 
 
@@ -128,6 +130,8 @@ def test_gp_ucb_on_a_box(dimension: int, proposal: int, root: float) -> None:
 
 def test_gp_ucb_on_a_finite_space() -> None:
     assert GPUCB().weight(10, 4, 1000) == pytest.approx(28.626421720870, abs=1e-10)
+    # More architectures than a float can count.
+    assert GPUCB().weight(10, 4, 10**400) == pytest.approx(28.626421720870 + 2 * 397 * math.log(10))
 
 
 def test_xi_schedules() -> None:
@@ -188,6 +192,16 @@ def test_noisy_ei_is_over_the_best_of_all_rows() -> None:
         assert found == pytest.approx(expected, rel=0.1)
 
 
+def test_noisy_ei_is_over_the_rows_with_the_highest_means(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those cannot be the best that are left out, and so nothing changes."""
+    model = process(M52, (0.0, 1.0, 0.01, 0.2), targets=tensor(0.9, -1.0, 1.0))
+    whole = NoisyExpectedImproving().make(situation(model))(points(0.2, 0.8)).exp()
+    monkeypatch.setattr("nas_cli.strategies.black_box.bo.acquisitions.BASELINE", 2)
+    made = NoisyExpectedImproving().make(situation(model))
+    assert sorted(made.members.X_baseline.flatten().tolist()) == [0, 1]
+    assert made(points(0.2, 0.8)).exp().tolist() == pytest.approx(whole.tolist(), rel=0.1)
+
+
 def test_ei_vanishes_at_an_observed_point_and_is_never_negative() -> None:
     model = table(M52, 0.0)
     x = torch.linspace(-1, 2, 301, dtype=torch.float64)[:, None, None]
@@ -203,6 +217,19 @@ def test_a_pathwise_draw_has_the_posterior_as_its_distribution() -> None:
     spread = (variance + mean[..., 0].square()).mean(0) - mean[..., 0].mean(0).square()
     torch.testing.assert_close(draws.mean(0), mean[..., 0].mean(0), atol=0.25, rtol=0)
     torch.testing.assert_close(draws.std(0), spread.sqrt(), atol=0.15, rtol=0)
+
+
+def test_a_draw_is_constant_where_a_whole_number_is() -> None:
+    """Its random features do not go through the kernel, which rounds."""
+    space = Made(Integer("i", 1, 5), Real("r", 0.0, 1.0))
+    covariance = Stationary(M52).on(space)
+    rows = torch.tensor([[0.1, 0.5], [0.9, 0.2], [0.5, 0.7]], dtype=torch.float64)
+    vectors = Vectors(covariance, torch.tensor([[0.0, 1.0, 0.01, 0.2, 0.3]], dtype=torch.float64))
+    draw = Thompson().make(situation(GaussianProcess(vectors, rows, TARGETS[None, :, None])))
+    within = torch.tensor([[0.21, 0.4], [0.3, 0.4], [0.39, 0.4], [0.41, 0.4]], dtype=torch.float64).unsqueeze(1)
+    drawn = draw(within).tolist()
+    assert drawn[0] == pytest.approx(drawn[1]) == pytest.approx(drawn[2])
+    assert abs(drawn[3] - drawn[0]) > 1e-3
 
 
 def test_a_draw_is_the_same_function_each_time_it_is_asked() -> None:
@@ -229,12 +256,17 @@ def test_an_acquisition_of_a_user_s_own_has_its_class_s_name() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: ExpectedImproving(xi=-1), "xi must not be negative"),
-        (lambda: ConfidenceBound(kappa=-1), "kappa must not be negative"),
-        (lambda: GPUCB(nu=0), "nu must be above 0"),
+        (lambda: ExpectedImproving(xi=-1), "xi must be finite and not negative"),
+        (lambda: ExpectedImproving(xi=math.inf), "xi must be finite and not negative"),
+        (lambda: ConfidenceBound(kappa=-1), "kappa must be finite and not negative"),
+        (lambda: ConfidenceBound(kappa=math.inf), "kappa must be finite and not negative"),
+        (lambda: GPUCB(nu=0), "nu must be above 0 and finite"),
+        (lambda: GPUCB(nu=math.inf), "nu must be above 0 and finite"),
         (lambda: GPUCB(delta=1), "delta must lie between 0 and 1"),
         (lambda: bo(line(), noise=0.0), "noise must be above 0"),
         (lambda: bo(line(), amplitude=0.0), "amplitude must be above 0"),
+        (lambda: bo(line(), noise=math.inf), "noise must be above 0 and finite"),
+        (lambda: bo(line(), amplitude=math.inf), "amplitude must be above 0 and finite"),
     ],
 )
 def test_ranges(make: Any, message: str) -> None:

@@ -10,6 +10,7 @@ import torch
 from gp_table import M52, ROWS, SE, TARGETS, line, mixed_space, on_line, tensor
 
 from nas_cli.errors import InputError
+from nas_cli.spaces.nasbench201 import NasBench201
 from nas_cli.strategies.black_box.bo.density import NO_NOISE, Density, Treatment
 from nas_cli.strategies.black_box.bo.gaussian_process import Vectors
 from nas_cli.strategies.black_box.bo.hyperparameters import (
@@ -22,7 +23,9 @@ from nas_cli.strategies.black_box.bo.hyperparameters import (
 )
 from nas_cli.strategies.black_box.bo.kernels.discrete import Mixed
 from nas_cli.strategies.black_box.bo.kernels.stationary import PROFILES, Stationary
+from nas_cli.strategies.black_box.bo.kernels.wl import WL
 from nas_cli.strategies.black_box.bo.priors import BoTorch, Flat, Gamma, Priors, Spearmint
+from nas_cli.strategies.black_box.bo.slice_sampler import sweep
 
 VECTOR = tensor(0.3, 1.5, 0.01, 0.5)
 
@@ -126,11 +129,45 @@ def test_the_mode_has_no_slope_by_finite_differences(smoothness: float) -> None:
         assert abs(slope) < 0.05 or at[k].item() in bounds[k]
 
 
-def test_the_mode_is_sought_from_where_it_was() -> None:
-    made = density(Gamma())
-    first = infer(MaximumAPosteriori(), made)
-    again = infer(MaximumAPosteriori(), made, Chain(first, None, 3))
-    assert made(again[0]) >= made(first[0]) - 1e-9
+@pytest.mark.parametrize("frequency", [20, 30, 40])
+def test_the_mode_is_sought_from_where_it_was_or_from_the_start_if_that_is_better(frequency: int) -> None:
+    """A wave seen at ten points is mostly noise, the higher mode, or mostly a wave, that a fit from the start finds."""
+    rows = torch.linspace(0, 1, 10, dtype=torch.float64).unsqueeze(-1)
+    targets = torch.sin(frequency * rows[:, 0])
+    made = Density(on_line(M52), rows, (targets - targets.mean()) / targets.std(), Gamma(), Treatment(noise=None))
+    noise = tensor(0.0, 0.6, 1.1, 0.4)
+    (again,) = infer(MaximumAPosteriori(), made, Chain(noise.unsqueeze(0), None, 9))
+    assert made(again) >= made(noise)
+    assert again[2].item() == pytest.approx(1.1, abs=0.1)
+    straight = tensor(0.0, 1.0, 1e-3, 2.0)
+    assert made(straight) < made(made.initial(length=0.5))
+    again = infer(MaximumAPosteriori(), made, Chain(straight.unsqueeze(0), None, 9))
+    assert torch.equal(again, infer(MaximumAPosteriori(), made))
+
+
+@pytest.mark.parametrize("way", [MaximumLikelihood(), MaximumAPosteriori(), SliceSampling(samples=1, burn_in=0)])
+@pytest.mark.parametrize("levels", [(0, 2), (2, 0)])
+def test_the_level_of_the_highest_likelihood_is_taken(way: Hyperparameters, levels: tuple[int, int]) -> None:
+    """Cells with the same operations at other places are one to level 0, and their scores differ more than by noise."""
+    space, operations = NasBench201("nasbench201"), ["nor_conv_3x3", "nor_conv_1x1", "avg_pool_3x3"] * 2
+    covariance = WL(levels=levels).on(space)
+    rows = covariance.inputs.rows([space.decode(operations[k:] + operations[:k]) for k in range(3)])
+
+    def make(priors: Priors, level: int | None) -> Density:
+        return Density(covariance, rows, tensor(0, 1, 3), priors, Treatment(), level)
+
+    assert way.infer(make, levels, BoTorch(), None, np.random.default_rng(0))[1] == 2
+
+
+@pytest.mark.parametrize(
+    ("priors", "smallest"), [(BoTorch(), 1e-4), (Gamma(), 1e-6), (Spearmint(), 1e-6), (Flat(), math.exp(-10))]
+)
+def test_noise_is_fitted_down_to_the_smallest_of_its_prior(priors: Priors, smallest: float) -> None:
+    """So little where a smooth function is seen without any; without a prior as little as any variance."""
+    rows = torch.linspace(0, 1, 30, dtype=torch.float64).unsqueeze(-1)
+    made = Density(on_line(SE), rows, torch.sin(3 * rows[:, 0]), priors, Treatment(noise=None))
+    (vector,) = infer(MaximumAPosteriori(), made)
+    assert vector[2].item() == pytest.approx(smallest, rel=1e-6)
 
 
 def test_fixed() -> None:
@@ -147,8 +184,9 @@ def test_samples_lie_where_there_is_density_and_go_on_from_the_last() -> None:
     assert all(made(vector) > -math.inf for vector in vectors)
     assert len({tuple(vector.tolist()) for vector in vectors}) == 3
     # A chain that goes on makes no new burn-in: its first sample is one sweep from its last.
-    whole = infer(SliceSampling(samples=1, burn_in=0), made, Chain(vectors, None, 3))
-    assert not torch.equal(whole[0], vectors[-1])
+    again = infer(way, made, Chain(vectors, None, 3))
+    assert torch.equal(again[0], sweep(made, vectors[-1], [0, 1, 2], [3], np.random.default_rng(0)))
+    assert torch.equal(again, infer(SliceSampling(samples=3, burn_in=0), made, Chain(vectors, None, 3)))
 
 
 def test_what_is_fixed_is_not_sampled() -> None:

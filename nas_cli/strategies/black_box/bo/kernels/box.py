@@ -17,6 +17,8 @@ from nas_cli.spaces.decisions import Categorical, Decision
 from nas_cli.strategies.black_box.bo.kernels.base import Inputs
 from nas_cli.strategies.black_box.bo.kernels.conditions import Conditions
 
+#: A number with more values than this is taken for one that can have any: to tell its steps apart is of no use.
+MOST_PLACES = 100_000
 INACTIVE = 0.5  # of the unit interval: where an inactive number stands
 
 
@@ -27,7 +29,7 @@ class Box(Inputs):
     index. An inactive number is at .5, an inactive category one level more than there are.
 
     Attributes:
-        reals: columns of numbers that can have any value.
+        reals: columns of numbers that can have any value, or nearly so.
         integers: columns of the other numbers.
         categorical: columns of categories.
         upper: (columns,) the upper end of each column; the lower is 0.
@@ -38,7 +40,7 @@ class Box(Inputs):
         self.space = space
         kinds = list(enumerate(space.decisions))
         self.categorical = [k for k, decision in kinds if isinstance(decision, Categorical)]
-        self.reals = [k for k, decision in kinds if decision.values() is None]
+        self.reals = [k for k, decision in kinds if k not in self.categorical and _is_fine(decision)]
         self.integers = [k for k, _ in kinds if k not in self.categorical and k not in self.reals]
         tops = [_categories(decision) - 1 if isinstance(decision, Categorical) else 1 for decision in space.decisions]
         self.upper = torch.tensor(tops, dtype=torch.float64)
@@ -137,6 +139,11 @@ class Box(Inputs):
             for k, column in enumerate(rows.unbind(-1))
         ]
         return torch.cat(blocks, -1)
+
+
+def _is_fine(number: Decision) -> bool:
+    values = number.values()
+    return values is None or len(values) > MOST_PLACES
 
 
 def _categories(decision: Categorical) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -92,7 +93,7 @@ class SobolLocal(Maximiser):
     def __init__(self, grid: int = 20_000, near: int = 10, spread: float = 1e-3, starts: int = 20) -> None:
         require(grid >= 1, f"grid must be at least 1, not {grid}")
         require(near >= 0, f"near must not be negative, not {near}")
-        require(spread > 0, f"spread must be above 0, not {spread}")
+        require(0 < spread < math.inf, f"spread must be above 0 and finite, not {spread}")
         require(starts >= 1, f"starts must be at least 1, not {starts}")
         self.grid = grid
         self.near = near

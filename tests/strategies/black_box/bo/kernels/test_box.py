@@ -119,6 +119,13 @@ def test_snapping_passes_gradients_and_leaves_inactive_numbers() -> None:
     assert Box(TREE_OF_TWO).snapped(tensor(0, 0.6).unsqueeze(0)).tolist() == [[0, 0.75]]
 
 
+def test_a_whole_number_of_very_many_values_is_as_good_as_real() -> None:
+    box = Box(Made(Integer("seed", 0, 10**12), Integer("few", 0, 9)))
+    assert (box.reals, box.integers) == ([0], [1])
+    assert box.architecture(tensor(0.25, 0.55)).decisions == (250_000_000_000, 5)
+    assert list(box.levels) == [1]
+
+
 def test_blocks() -> None:
     box = Box(mixed_space())
     rows = tensor(0.3, 0.375, 1).unsqueeze(0)

@@ -18,6 +18,7 @@ from nas_cli.spaces.base import Space
 from nas_cli.spaces.decisions import Categorical, Integer, Real, When
 from nas_cli.spaces.functions import Branin
 from nas_cli.strategies.black_box.bo.acquisitions import ExpectedImproving, LogExpectedImproving
+from nas_cli.strategies.black_box.bo.kernels.base import Kernel
 from nas_cli.strategies.black_box.bo.kernels.box import Box
 from nas_cli.strategies.black_box.bo.kernels.discrete import Mixed as MixedKernel
 from nas_cli.strategies.black_box.bo.kernels.stationary import Stationary
@@ -156,6 +157,19 @@ def test_sobol_local_looks_beside_the_best_trial() -> None:
     assert best.decisions == pytest.approx([0.4321, 0.4321], abs=5e-3)
 
 
+def test_multistart_climbs_from_beside_the_best_trial() -> None:
+    """To the top of a peak too narrow for quasi-random points, which all climb a hill elsewhere."""
+    peak, hill = tensor(0.3, 0.65), tensor(0.9, 0.1)
+
+    def value(rows: torch.Tensor) -> torch.Tensor:
+        narrow = torch.exp(-(rows - peak).square().sum(-1) / (2 * 0.003**2))
+        return narrow + 0.5 * torch.exp(-(rows - hill).square().sum(-1))
+
+    space = line(2)
+    best = first(Multistart(raw=32, restarts=2), hunt(space, Made2D(value), (space.decode([0.304, 0.646]),)))
+    assert best.decisions == pytest.approx([0.3, 0.65], abs=1e-4)
+
+
 def test_multistart_on_whole_numbers() -> None:
     space = Made(Real("r", 0.0, 1.0), Integer("i", 1, 200), name="whole")
     target = Box(space).rows([space.decode([0.4, 77])])
@@ -186,10 +200,12 @@ def test_refusals(maximiser: Maximiser, space: Space, message: str) -> None:
 
 
 @pytest.mark.parametrize("maximiser", [Mixed(), SobolLocal()])
-def test_a_draw_at_points_has_no_gradient(maximiser: Maximiser) -> None:
+@pytest.mark.parametrize("kernel", [MixedKernel(), Stationary()])
+def test_a_draw_at_points_has_no_gradient(maximiser: Maximiser, kernel: Kernel) -> None:
+    """So where the kernel compares categories, also as blocks of zeros and a one."""
     space = mixed_space()
     with pytest.raises(CombinationError, match="with strategy/acquisition=thompson"):
-        maximiser.for_(space, MixedKernel().on(space), Thompson())
+        maximiser.for_(space, kernel.on(space), Thompson())
     maximiser.for_(line(), Stationary().on(line()), Thompson())
 
 
