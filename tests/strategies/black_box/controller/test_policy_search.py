@@ -2,82 +2,27 @@
 
 from __future__ import annotations
 
-import io
-import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from policy_searches import saved, searcher, told, weights
 from token_spaces import chain, macro, micro, recurrent
 
 from nas_cli.architecture import Architecture
 from nas_cli.errors import DivergedError, InputError
-from nas_cli.estimators.base import Estimator, Measurement
-from nas_cli.executors.base import Executor
-from nas_cli.journal import RunFolder, Trial
-from nas_cli.progress import ProgressBar
-from nas_cli.runner import run
 from nas_cli.spaces.base import Space
 from nas_cli.spaces.functions import Branin
-from nas_cli.strategies.black_box.base import Candidate
 from nas_cli.strategies.black_box.controller.baseline import MovingAverage
-from nas_cli.strategies.black_box.controller.growth import Growth, NoGrowth, Steps
+from nas_cli.strategies.black_box.controller.growth import Growth, Steps
 from nas_cli.strategies.black_box.controller.policy import Controller
-from nas_cli.strategies.black_box.controller.rewards import Score
-from nas_cli.strategies.black_box.controller.strategy import PolicySearch
 from nas_cli.strategies.black_box.controller.updates import PPO, Reinforce, Update
-from nas_cli.strategies.black_box.search import BlackBoxSearch
-
-
-class Anything(Estimator):
-    candidates = 7
-
-    def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
-        raise NotImplementedError
-
-
-def searcher(
-    space: Space, update: Update | None = None, seed: int = 0, growth: Growth | None = None, **options: Any
-) -> PolicySearch:
-    controller = options.pop("controller", Controller())
-    return PolicySearch(
-        space,
-        seed,
-        controller,
-        update or Reinforce(),
-        options.pop("reward", Score()),
-        MovingAverage(),
-        growth or NoGrowth(),
-        options.pop("estimator", Anything()),
-        **options,
-    )
-
-
-def told(made: PolicySearch, candidate: Candidate, score: float | None, index: int | None = None) -> None:
-    """By default of the oldest sample of its architecture."""
-    pending = (k for k, (architecture, _) in made._pending.items() if architecture == candidate.architecture)
-    index = next(pending, 0) if index is None else index
-    status = "ok" if score is not None else "failed"
-    made.tell(Trial(index, candidate.architecture, score, status=status))
 
 
 def share(target: tuple[Any, ...], architecture: Architecture) -> float:
     return sum(map(lambda one, other: one == other, target, architecture.decisions)) / len(target)
-
-
-def saved(state: dict[str, Any]) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return loaded
-
-
-def weights(made: PolicySearch) -> torch.Tensor:
-    return torch.nn.utils.parameters_to_vector(made.policy.parameters()).detach().clone()
 
 
 @pytest.mark.parametrize(("space", "update"), [(recurrent(8), Reinforce()), (macro(6, 4), PPO())])
@@ -317,111 +262,6 @@ class TestGrowth:
         searcher(chain(1, 4), growth=Steps("layers", 1, 1, 2), evaluations=8)
 
 
-class Later(Executor):
-    """Three workers of which the one that began last ends first."""
-
-    workers = 3
-
-    def __init__(self) -> None:
-        self.waiting: list[tuple[int, Architecture]] = []
-
-    def start(self, estimator: Estimator) -> None:
-        self.estimator = estimator
-
-    def submit(self, index: int, architecture: Architecture, budget: float | None) -> None:
-        self.waiting.append((index, architecture))
-        self.waiting.sort()
-
-    def wait(self) -> tuple[int, Measurement | Exception]:
-        index, architecture = self.waiting.pop()
-        return index, self.estimator.measure(architecture)
-
-
-class Shares(Estimator):
-    """The share of zeros; some of them fail."""
-
-    def measure(self, architecture: Architecture, budget: float | None = None) -> Measurement:
-        made = [value for value in architecture.decisions if value is not None]
-        zeros = sum(value == 0 for value in made)
-        return Measurement(math.nan if zeros == 2 else zeros / len(made))
-
-
-class Killed(Exception):  # noqa: N818  (no error, but what a kill is here)
-    """A kill."""
-
-
-@pytest.mark.parametrize("update", [Reinforce, PPO])
-@pytest.mark.parametrize("after", [8, 17])  # the last trial is on the disk, and nothing else of it
-@pytest.mark.parametrize("with_checkpoint", [True, False])
-def test_a_killed_run_goes_on_bit_for_bit(
-    tmp_path: Path, update: Callable[[], Update], after: int, with_checkpoint: bool
-) -> None:
-    """With several workers, pending samples and a batch under way; also its lines of metrics."""
-
-    def search(limit: int | None = None) -> BlackBoxSearch:
-        growth, small = Steps("layers", 2, 1, 6), Controller(hidden=8)
-        options = {"growth": growth, "controller": small, "batch": 2, "accumulate": 2, "evaluations": 18}
-        strategy = searcher(chain(1, 4), update(), **options)
-        made = BlackBoxSearch(strategy, Shares(), Later())
-        if limit is not None:
-            original, count = made.tell, iter(range(limit))
-
-            def tell(trial: Trial) -> None:
-                if next(count, None) is None:
-                    raise Killed
-                original(trial)
-
-            made.tell = tell  # type: ignore[method-assign]
-        return made
-
-    def finish(folder: RunFolder, limit: int | None = None) -> BlackBoxSearch:
-        made = search(limit)
-        run(made, folder, ProgressBar("test"), checkpoint_seconds=0.0 if with_checkpoint else 1e9)
-        folder.release()
-        return made
-
-    whole = finish(RunFolder(tmp_path / "whole"))
-    killed = RunFolder(tmp_path / "killed")
-    with pytest.raises(Killed):
-        finish(killed, after)
-    killed.release()
-    resumed = finish(RunFolder(tmp_path / "killed"))
-    facts = [
-        [(t.index, t.architecture, t.score) for t in RunFolder(tmp_path / name).read_trials()]
-        for name in ("whole", "killed")
-    ]
-    assert facts[0] == facts[1]
-    assert len(facts[0]) == 18
-    one, other = whole.strategy, resumed.strategy
-    assert isinstance(one, PolicySearch)
-    assert isinstance(other, PolicySearch)
-    assert torch.equal(weights(one), weights(other))
-    lines = [(tmp_path / name / "metrics.jsonl").read_text() for name in ("whole", "killed")]
-    assert lines[0] == lines[1]
-    assert [json.loads(line)["update"] for line in lines[0].splitlines()] == list(range(1, one.updates + 1))
-    assert one.updates >= 3
-
-
-def test_everything_that_matters_is_in_the_state() -> None:
-    """Of a search in the middle of everything, resumed and gone on with; half of the pending are told first."""
-    space = micro(1)
-    first = searcher(space, PPO(), batch=3, accumulate=2)
-    waiting = list(first.ask(12, []))
-    for k in range(10):
-        told(first, waiting.pop(k % len(waiting)), 0.1 * k)
-    second = searcher(space, PPO(), batch=3, accumulate=2)
-    second.load_state_dict(saved(first.state_dict()))
-    second.news(), first.news()
-    for made in (first, second):
-        for candidate in waiting:
-            told(made, candidate, 0.3)
-    assert torch.equal(weights(first), weights(second))
-    assert first.news() == second.news() != []
-    assert first.ask(2, []) == second.ask(2, [])
-    assert first.baseline.value == second.baseline.value
-    assert first.lowest == second.lowest == 0.0
-
-
 def test_numbers_without_an_end_are_refused() -> None:
     with pytest.raises(InputError, match="has no end of values"):
         searcher(Branin("branin"))
@@ -443,16 +283,6 @@ def test_numbers_without_an_end_are_refused() -> None:
 def test_options_that_are_refused(option: str, value: float) -> None:
     with pytest.raises(InputError, match=option):
         searcher(recurrent(2), **{option: value})
-
-
-def test_a_search_without_an_update_says_so_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    assert searcher(recurrent(2), batch=2, accumulate=3, evaluations=6).caution() is None
-    strategy = searcher(chain(1, 4), batch=2, accumulate=3, evaluations=5)
-    folder = RunFolder(tmp_path)
-    run(BlackBoxSearch(strategy, Shares(), Later()), folder, ProgressBar("test", False))
-    folder.release()
-    (said,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
-    assert said == "an update takes 6 results, and only 5 will be judged: the policy never learns"
 
 
 def test_it_judges_as_many_as_the_estimator_can_in_minutes_unless_it_is_told() -> None:
