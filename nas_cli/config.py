@@ -235,7 +235,9 @@ def _check_value(override: Any, known: Mapping[str, Any], every_key: Sequence[st
     key = override.key_or_group
     if key not in known:
         if any(name.startswith(key + ".") for name in known):
-            return [] if override.is_delete() else [f"{key}: is a group of options; set one of them ({key}.…)"]
+            group = key.replace(".", "/")
+            another = f", or choose another part with {group}=…" if group in every_key else ""
+            return [] if override.is_delete() else [f"{key}: is a group of options; set one of them ({key}.…){another}"]
         return [f"{key}: no such key{nearest(key, every_key)}"]
     if override.is_delete():
         return []

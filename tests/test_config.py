@@ -85,7 +85,15 @@ def refused(*overrides: str, primary: str = "search", config_dir: Path | None = 
         ("hardware.compile=yes_please", "hardware.compile=yes_please: must be true or false, like the default False"),
         ("hardware.device=0", "hardware.device=0: must be text, like the default auto"),
         ("dataset.augmentation.flip=0", "dataset.augmentation.flip=0: must be true or false, like the default False"),
-        ("strategy.mixing=3", "strategy.mixing: is a group of options; set one of them (strategy.mixing.…)"),
+        (
+            "strategy.mixing=3",
+            "strategy.mixing: is a group of options; set one of them (strategy.mixing.…), or choose another part with "
+            "strategy/mixing=…",
+        ),
+        (
+            "dataset.augmentation=3",
+            "dataset.augmentation: is a group of options; set one of them (dataset.augmentation.…)",
+        ),
         # sweeps
         ("strategy=darts,randm", "strategy=randm: no such strategy (did you mean random?)"),
         ("strategy.epochs=1,two", "strategy.epochs=two: must be a whole number"),
