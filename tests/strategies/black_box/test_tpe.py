@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,8 @@ def test_it_says_where_it_is_no_more_than_random_search() -> None:
         ({"gamma": 0.0}, "gamma must be between 0 and 1, not 0.0"),
         ({"n_startup": 0}, "n_startup must be at least 1, not 0"),
         ({"n_candidates": 0}, "n_candidates must be at least 1, not 0"),
-        ({"prior_weight": 0.0}, "prior_weight must be above 0, not 0.0"),
+        ({"prior_weight": 0.0}, "prior_weight must be above 0 and finite, not 0.0"),
+        ({"prior_weight": math.inf}, "prior_weight must be above 0 and finite, not inf"),
         ({"forgetting": 0}, "forgetting must be at least 1 or null, not 0"),
         ({"joint": False}, "parzen=multivariate needs joint=true"),
     ],
