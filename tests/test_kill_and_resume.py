@@ -11,10 +11,12 @@ import pytest
 SCRIPT = Path(__file__).parent.parent / "scripts" / "kill_and_resume.py"
 
 
-@pytest.mark.parametrize("run", [pytest.param("darts", marks=pytest.mark.slow), "random"])
-def test_a_killed_run_ends_like_the_undisturbed_one(run: str) -> None:
+@pytest.mark.parametrize(
+    ("run", "kills"), [pytest.param("darts", 2, marks=pytest.mark.slow), pytest.param("random", 1)]
+)
+def test_a_killed_run_ends_like_the_undisturbed_one(run: str, kills: int) -> None:
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--only", run, "--kills", "2", "--seed", "1"], capture_output=True, text=True
+        [sys.executable, SCRIPT, "--only", run, "--kills", str(kills), "--seed", "1"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("killed at ") == done.stdout.count("equal") == 2, done.stdout
+    assert done.stdout.count("killed at ") == done.stdout.count("equal") == kills, done.stdout
