@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import torch
@@ -50,14 +49,6 @@ def told(made: PolicySearch, candidate: Candidate, score: float | None, index: i
     index = next(pending, 0) if index is None else index
     status = "ok" if score is not None else "failed"
     made.tell(Trial(index, candidate.architecture, score, status=status))
-
-
-def saved(state: dict[str, Any]) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return loaded
 
 
 def weights(made: PolicySearch) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -76,15 +75,6 @@ def state(made: GradientSearch) -> dict[str, Any]:
     found = made.state_dict()
     trial = found["trial"] and {key: found["trial"][key] for key in ("architecture", "score", "metrics", "budget")}
     return {**found, "spent": 0.0, "trial": trial}
-
-
-def saved(found: dict[str, Any]) -> dict[str, Any]:
-    """A state after a trip through a checkpoint."""
-    buffer = io.BytesIO()
-    torch.save(found, buffer)
-    buffer.seek(0)
-    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return loaded
 
 
 def first_weight(shared: SharedWeights) -> float:

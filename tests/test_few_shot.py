@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp, architecture, space
 
 from nas_cli import published
@@ -70,11 +70,8 @@ def test_resumed_it_is_the_same_bit_for_bit(options: dict[str, Any]) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     first = training(**options)
     head = [line for line in [first.step()] if line]
-    buffer = io.BytesIO()
-    torch.save(first.state_dict(), buffer)
-    buffer.seek(0)
     second = training(**options)
-    second.load_state_dict(torch.load(buffer, weights_only=True))
+    second.load_state_dict(saved(first.state_dict()))
     assert head + finish(second) == lines
     assert second.tested() == whole.tested()
 

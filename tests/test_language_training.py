@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp, architecture, space
 from made_up_text import MadeUpText, recurrent_cell, recurrent_space
 
@@ -39,15 +39,6 @@ def finish(made: LanguageTraining) -> list[dict[str, Any]]:
         if (metrics := made.step()) is not None:
             lines.append(metrics)
     return lines
-
-
-def saved(state: dict[str, Any]) -> dict[str, Any]:
-    """A state as it comes back from the disk."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    found: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return found
 
 
 def test_it_learns_the_ring() -> None:

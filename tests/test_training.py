@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import io
 import math
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp, architecture, space
 from torch import Tensor, nn
 
@@ -29,15 +29,6 @@ DATASET = MadeUp(augmentation=Augmentation(crop_padding=1, flip=True))
 
 def training(recipe: Recipe = RECIPE, dataset: MadeUp = DATASET, seed: int = 0) -> Training:
     return Training(recipe, architecture(), space(), dataset, dataset.train(), CPU, seed)
-
-
-def saved(made: Training) -> dict[str, Any]:
-    """The state after a trip through a file."""
-    buffer = io.BytesIO()
-    torch.save(made.state_dict(), buffer)
-    buffer.seek(0)
-    state: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return state
 
 
 def same(a: Any, b: Any) -> bool:
@@ -94,14 +85,14 @@ def test_resumed_at_any_step_it_is_the_same_bit_for_bit(at: int) -> None:
     whole, first = training(), training()
     lines = [whole.step() for _ in range(9)]
     head = [first.step() for _ in range(at)]
-    state = saved(first)
+    state = saved(first.state_dict())
     torch.manual_seed(99)  # whatever the process has drawn since must not matter
     second = training()
     second.load_state_dict(state)
     assert second.step_count == at
     tail = [second.step() for _ in range(9 - at)]
     assert head + tail == lines
-    assert same(saved(second), saved(whole))
+    assert same(saved(second.state_dict()), saved(whole.state_dict()))
     assert second.test(DATASET.test()) == whole.test(DATASET.test())
 
 
@@ -112,7 +103,7 @@ def test_seeds_differ_and_global_generators_are_left_alone() -> None:
     for seed in (0, 0, 1):
         made = training(seed=seed)
         made.step()
-        states.append(saved(made)["network"])
+        states.append(saved(made.state_dict())["network"])
     assert same(states[0], states[1])
     assert not same(states[0], states[2])
     assert torch.equal(torch.get_rng_state(), before)
@@ -283,9 +274,9 @@ def test_with_all_of_nasnets_options_it_is_resumed_bit_for_bit(at: int) -> None:
     lines = [whole.step() for _ in range(9)]
     head = [first.step() for _ in range(at)]
     second = training(FULL)
-    second.load_state_dict(saved(first))
+    second.load_state_dict(saved(first.state_dict()))
     assert head + [second.step() for _ in range(9 - at)] == lines
-    assert same(saved(second), saved(whole))
+    assert same(saved(second.state_dict()), saved(whole.state_dict()))
     assert second.test(DATASET.test()) == whole.test(DATASET.test())
 
 
@@ -300,14 +291,16 @@ def test_averaged_weights_are_the_formula_and_are_tested() -> None:
         decay = min(0.9, (1 + step) / (10 + step))
         for name, value in average._moving():
             expected[name] = decay * expected[name] + (1 - decay) * value
-    assert same(saved(made)["network"], saved(plain)["network"])  # the training itself does not notice
+    assert same(
+        saved(made.state_dict())["network"], saved(plain.state_dict())["network"]
+    )  # the training itself does not notice
     assert set(average.values) == set(expected)
     assert any(name.endswith("running_var") for name in expected)
     for name, value in expected.items():
         assert torch.allclose(average.values[name], value, atol=1e-6)
     tested, last = made.test(DATASET.test()), plain.test(DATASET.test())
     assert tested != last
-    assert same(saved(made)["network"], saved(plain)["network"])  # its own weights are back
+    assert same(saved(made.state_dict())["network"], saved(plain.state_dict())["network"])  # its own weights are back
     plain.network.load_state_dict(average.values, strict=False)
     assert plain.test(DATASET.test()) == tested
 

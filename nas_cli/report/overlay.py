@@ -135,11 +135,12 @@ def facet_charts(facet: Facet) -> list[Chart]:
     label = (name or "score").replace("_", " ")
     percent = is_fraction(name or "")
     unit = f"{label}, %" if percent else label
-    charts.append(overlay(facet, "Best so far", "evaluations", unit, _best, percent, "step", summary=MEDIAN))
+    best, over_time, regrets = map(_of_trials, (best_so_far, best_over_time, regret_so_far))
+    charts.append(overlay(facet, "Best so far", "evaluations", unit, best, percent, "step", summary=MEDIAN))
     title, x_label = "Best so far against the time that judging took", "seconds of all trials"
-    charts.append(overlay(facet, title, x_label, unit, _best_over_time, percent, "step", summary=MEDIAN))
+    charts.append(overlay(facet, title, x_label, unit, over_time, percent, "step", summary=MEDIAN))
     regret = overlay(
-        facet, REGRET_TITLE, "evaluations", "optimum - value", _regret, style="step", note=REGRET_NOTE, summary=MEDIAN
+        facet, REGRET_TITLE, "evaluations", "optimum - value", regrets, style="step", note=REGRET_NOTE, summary=MEDIAN
     )
     charts.append(regret and replace(regret, log_values=True))
     charts += _efficiency(facet)
@@ -273,17 +274,9 @@ def _over_kinds(trace: Trace, prefix: str, kinds: Sequence[str]) -> list[Point]:
     return points
 
 
-def _best(trace: Trace) -> list[Point]:
+def _of_trials(series: Callable[[Trace], Sequence[Point]]) -> Callable[[Trace], Sequence[Point]]:
     """Of a black-box search: others have trials that are no search."""
-    return [] if trace.epochs else best_so_far(trace)
-
-
-def _best_over_time(trace: Trace) -> list[Point]:
-    return [] if trace.epochs else best_over_time(trace)
-
-
-def _regret(trace: Trace) -> list[Point]:
-    return [] if trace.epochs else regret_so_far(trace)
+    return lambda trace: [] if trace.epochs else series(trace)
 
 
 def _efficiency(facet: Facet) -> list[Chart]:

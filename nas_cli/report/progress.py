@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from nas_cli.report.chart import Point
@@ -18,12 +19,7 @@ LEAST_REGRET = 1e-8
 
 def best_so_far(trace: Trace) -> list[Point]:
     """(evaluations, best score so far) where it rose, and at the end."""
-    points: list[Point] = []
-    for index, trial in enumerate(trace.trials, start=1):
-        score = number(trial.get("score"))
-        if score is not None and (not points or score > points[-1][1]):
-            points.append((index, score))
-    return _to_the_end(points, trace)
+    return _rises(trace, range(1, len(trace.trials) + 1))
 
 
 def best_over_time(trace: Trace) -> list[Point]:
@@ -31,15 +27,18 @@ def best_over_time(trace: Trace) -> list[Point]:
 
     Seconds are those of all workers together, and of failed trials too; the search's own are not among them.
     """
-    spent, points = 0.0, list[Point]()
-    for trial in trace.trials:
-        spent += number(trial.get("cost_seconds")) or 0.0
+    spent = list(accumulate(number(trial.get("cost_seconds")) or 0.0 for trial in trace.trials))
+    return _rises(trace, spent) if spent and spent[-1] >= LEAST_SECONDS else []
+
+
+def _rises(trace: Trace, places: Sequence[float]) -> list[Point]:
+    """(place of the trial, best score so far) where it rose, and at the end."""
+    points: list[Point] = []
+    for place, trial in zip(places, trace.trials, strict=True):
         score = number(trial.get("score"))
         if score is not None and (not points or score > points[-1][1]):
-            points.append((spent, score))
-    if spent < LEAST_SECONDS or not points:
-        return []
-    return [*points, (spent, points[-1][1])] if points[-1][0] < spent else points
+            points.append((place, score))
+    return _to(places[-1], points) if points else []
 
 
 def regret_so_far(trace: Trace) -> list[Point]:
@@ -53,13 +52,12 @@ def regret_so_far(trace: Trace) -> list[Point]:
         if score is not None and score > best and regret is not None:
             best = score
             points.append((index, max(regret, LEAST_REGRET)))
-    return _to_the_end(points, trace)
+    return _to(len(trace.trials), points) if points else []
 
 
-def _to_the_end(points: list[Point], trace: Trace) -> list[Point]:
-    if points and points[-1][0] < len(trace.trials):
-        points.append((len(trace.trials), points[-1][1]))
-    return points
+def _to(end: float, points: list[Point]) -> list[Point]:
+    """Points, at least one, with their last value held until the end."""
+    return [*points, (end, points[-1][1])] if points[-1][0] < end else points
 
 
 def metric(trial: Mapping[str, Any], name: str) -> float | None:

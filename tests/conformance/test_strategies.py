@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 import math
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp, space
 
 from nas_cli import config as configuration
@@ -104,15 +104,6 @@ def asks(made: Strategy, rounds: int, first: int = 0) -> list[Candidate]:
             found.append(candidate)
             made.tell(answer(index, candidate))
     return found
-
-
-def saved(state: dict[str, Any]) -> dict[str, Any]:
-    """A state after a trip through a checkpoint, so that nothing is shared."""
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return loaded
 
 
 def test_there_are_as_many_as_there_were() -> None:

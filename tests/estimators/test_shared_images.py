@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import math
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from checkpoints import saved
 from made_up import CPU, MadeUp, space
 from torch import nn
 
@@ -137,10 +137,7 @@ def test_restored_it_goes_on_bit_for_bit(at: int) -> None:
     whole, first, second = shared(dataset), shared(dataset), shared(dataset)
     expected = steps(whole, 5)
     head = steps(first, at)
-    buffer = io.BytesIO()
-    torch.save(first.state_dict(), buffer)
-    buffer.seek(0)
-    second.load_state_dict(torch.load(buffer, weights_only=True))
+    second.load_state_dict(saved(first.state_dict()))
     assert head + steps(second, 5 - at) == expected
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, second.network.state_dict()[name])

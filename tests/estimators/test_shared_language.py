@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp, space
 from made_up_text import MadeUpText, recurrent_space
 from torch import Tensor
@@ -284,11 +284,8 @@ def test_resumed_it_is_bit_for_bit_the_same() -> None:
     first = search()
     for _ in range(20):
         first.step()
-    buffer = io.BytesIO()
-    torch.save(first.state_dict(), buffer)
-    buffer.seek(0)
     second = search()
-    second.load_state_dict(torch.load(buffer, weights_only=True))
+    second.load_state_dict(saved(first.state_dict()))
     assert run(second) == lines[1:]
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import searches
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp, space
 from torch import Tensor, nn
 
@@ -218,10 +218,7 @@ def test_resumed_it_is_the_same_bit_for_bit() -> None:
     for at in (1, 22):
         first, second = search(**PRUNING), search(**PRUNING)
         head = lines_of(first, at)
-        buffer = io.BytesIO()
-        torch.save(first.state_dict(), buffer)
-        buffer.seek(0)
-        second.load_state_dict(torch.load(buffer, weights_only=True))
+        second.load_state_dict(saved(first.state_dict()))
         assert head + lines_of(second) == lines
 
 

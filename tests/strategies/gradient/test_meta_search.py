@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-import io
 from typing import Any
 
 import pytest
 import torch
+from checkpoints import saved
 from made_up import CPU, MadeUp
 from torch import nn
 
@@ -210,11 +210,8 @@ def test_resumed_at_several_steps_it_is_the_same_bit_for_bit(options: dict[str, 
     for at in (1, 5):
         first = search(adaptation=adaptation, **options)
         head = finish(first, at)
-        buffer = io.BytesIO()
-        torch.save(first.state_dict(), buffer)
-        buffer.seek(0)
         resumed = search(adaptation=adaptation, **options)
-        resumed.load_state_dict(torch.load(buffer, weights_only=True))
+        resumed.load_state_dict(saved(first.state_dict()))
         assert resumed.position == at
         assert head + finish(resumed) == reports
         assert resumed.best() == whole.best()

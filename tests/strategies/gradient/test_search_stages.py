@@ -8,18 +8,9 @@ from typing import Any
 
 import pytest
 import torch
+from checkpoints import saved
 from made_up import MadeUp
-from searches import (
-    EPOCHS,
-    STEPS,
-    alphas,
-    finish,
-    relaxation,
-    same,
-    saved,
-    search,
-    state,
-)
+from searches import EPOCHS, STEPS, alphas, finish, relaxation, same, search, state
 from torch import Tensor
 
 from nas_cli.data.augmentation import Augmentation

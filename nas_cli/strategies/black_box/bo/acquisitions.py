@@ -28,6 +28,7 @@ from torch import Tensor
 from nas_cli.errors import require
 from nas_cli.seeding import derive
 from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess
+from nas_cli.strategies.black_box.bo.kernels.box import Box
 
 DRAWS = 256  # of the joint posterior, where an expectation has no closed form
 BASELINE = 64  # noisy_ei's best value is the best of so many rows: those with the highest means
@@ -297,3 +298,20 @@ class NoisyExpectedImproving(Acquisition, option="noisy_ei"):
 
 def _sampler(situation: Situation) -> SobolQMCNormalSampler:
     return SobolQMCNormalSampler(torch.Size([DRAWS]), seed=derive(situation.seed, "sampler") % 2**31)
+
+
+class OfArchitectures(AcquisitionFunction):  # type: ignore[misc]
+    """An acquisition at the rows of the architectures that rows of a box stand for.
+
+    A row may be between whole numbers, or differ from its architecture's in decisions that are inactive there, and is
+    then no architecture's.
+    """
+
+    def __init__(self, acquisition: AcquisitionFunction, box: Box) -> None:
+        super().__init__(model=acquisition.model)
+        self.acquisition = acquisition
+        self.box = box
+
+    def forward(self, X: Tensor) -> Tensor:  # noqa: N803  (BoTorch's name)
+        value: Tensor = self.acquisition(self.box.canonical(X))
+        return value

@@ -12,7 +12,7 @@ from gpytorch.means import ConstantMean
 from torch import Tensor
 
 from nas_cli.seeding import numpy_generator, seeded
-from nas_cli.strategies.black_box.bo.acquisitions import Acquisition, LogCost, Situation
+from nas_cli.strategies.black_box.bo.acquisitions import Acquisition, LogCost, OfArchitectures, Situation
 from nas_cli.strategies.black_box.bo.gaussian_process import GaussianProcess, cholesky
 from nas_cli.strategies.black_box.bo.kernels.box import Box
 
@@ -75,17 +75,4 @@ def _pathwise(model: GaussianProcess, seed: int) -> AcquisitionFunction:
         draw(model.rows[:1].unsqueeze(0))  # the draw is made on the first call
     inputs = model.vectors.covariance.inputs
     assert isinstance(inputs, Box)  # no other kernel is pathwise
-    return _AtPlaces(draw, inputs)
-
-
-class _AtPlaces(AcquisitionFunction):  # type: ignore[misc]
-    """A draw that whole numbers enter at their nearest value: its random features do not go through the kernel."""
-
-    def __init__(self, draw: AcquisitionFunction, box: Box) -> None:
-        super().__init__(model=draw.model)
-        self.draw = draw
-        self.box = box
-
-    def forward(self, X: Tensor) -> Tensor:  # noqa: N803  (BoTorch's name)
-        drawn: Tensor = self.draw(self.box.snapped(X))
-        return drawn
+    return OfArchitectures(draw, inputs)  # its random features do not go through the kernel, which rounds

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from checkpoints import saved
 from gp_table import Judge, Made, bo, line, mixed_space, run
 
 from nas_cli.architecture import Architecture
@@ -36,7 +36,6 @@ from nas_cli.strategies.black_box.bo.kernels.wl import WL
 from nas_cli.strategies.black_box.bo.maximisers.continuous import Direct, Mixed, Multistart, SobolLocal
 from nas_cli.strategies.black_box.bo.maximisers.discrete import Candidates, Enumerate
 from nas_cli.strategies.black_box.bo.strategy import BayesianOptimisation, log_errors
-from nas_cli.strategies.black_box.bo.surrogate import standardised, subset
 from nas_cli.strategies.black_box.bo.thompson import Thompson
 
 TREE = Made(
@@ -65,14 +64,6 @@ def tell(strategy: BayesianOptimisation, rounds: int, first: int = 0) -> list[Ar
             found.append(candidate.architecture)
             strategy.tell(trial(index, candidate.architecture))
     return found
-
-
-def saved(state: dict[str, Any]) -> dict[str, Any]:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    buffer.seek(0)
-    loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return loaded
 
 
 WAYS: dict[str, tuple[Space, dict[str, Any]]] = {
@@ -241,31 +232,6 @@ def test_no_error_at_all_is_the_best_by_a_little() -> None:
     assert found == pytest.approx([math.log(error) for error in (0.5, 0.1, 2 / 397, 1 / 397, 1 / 397)])
     assert log_errors(torch.ones(3, dtype=torch.float64)).unique().numel() == 1
     assert log_errors(torch.tensor([1 - 2**-53, 1.0], dtype=torch.float64)).isfinite().all()
-
-
-def test_standardised() -> None:
-    values, shift, scale = standardised(torch.tensor([1.0, 2.0, 6.0]))
-    assert (shift, scale) == pytest.approx((3, math.sqrt(7)))
-    assert values.std().item() == pytest.approx(1)
-    assert standardised(torch.tensor([4.0]))[0].tolist() == [0]
-    assert standardised(torch.tensor([4.0, 4.0]))[2] == 1
-
-
-@pytest.mark.parametrize("unit", [1e-300, 1e200, 1e307])
-def test_standardised_values_of_any_size(unit: float) -> None:
-    values = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64)
-    found, shift, scale = standardised(values * unit)
-    assert (shift / unit, scale / unit) == pytest.approx((3, math.sqrt(7)))
-    torch.testing.assert_close(found, standardised(values)[0])
-
-
-def test_a_subset_holds_the_best() -> None:
-    targets = torch.arange(100, dtype=torch.float64).flip(0)
-    kept = subset(targets, 20, np.random.default_rng(0))
-    assert kept == sorted(kept)
-    assert len(set(kept)) == 20
-    assert set(range(10)) <= set(kept)
-    assert subset(targets, 100, np.random.default_rng(0)) == list(range(100))
 
 
 def test_many_observations_cost_no_more_than_the_cap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from policy_searches import saved, searcher, told, weights
+from checkpoints import saved
+from policy_searches import searcher, told, weights
 from token_spaces import chain, micro, recurrent
 
 from nas_cli.architecture import Architecture

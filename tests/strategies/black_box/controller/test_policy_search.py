@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from policy_searches import saved, searcher, told, weights
+from checkpoints import saved
+from policy_searches import searcher, told, weights
 from token_spaces import chain, macro, micro, recurrent
 
 from nas_cli.architecture import Architecture

@@ -16,7 +16,7 @@ from torch import Tensor
 from nas_cli.architecture import Architecture
 from nas_cli.errors import CombinationError
 from nas_cli.spaces.base import Space
-from nas_cli.strategies.black_box.bo.acquisitions import Acquisition
+from nas_cli.strategies.black_box.bo.acquisitions import Acquisition, OfArchitectures
 from nas_cli.strategies.black_box.bo.kernels.base import Covariance, Inputs
 from nas_cli.strategies.black_box.bo.kernels.box import Box
 
@@ -73,22 +73,6 @@ class Hunt:
                 options={"maxiter": iterations},
             )
         return found.squeeze(-2), values
-
-
-class OfArchitectures(AcquisitionFunction):  # type: ignore[misc]
-    """An acquisition at the rows of the architectures that rows of a box stand for.
-
-    A row may differ from its architecture's in decisions that are inactive there, and is then no architecture's.
-    """
-
-    def __init__(self, acquisition: AcquisitionFunction, box: Box) -> None:
-        super().__init__(model=acquisition.model)
-        self.acquisition = acquisition
-        self.box = box
-
-    def forward(self, X: Tensor) -> Tensor:  # noqa: N803  (BoTorch's name)
-        value: Tensor = self.acquisition(self.box.canonical(X))
-        return value
 
 
 class Maximiser(ABC):

@@ -220,5 +220,5 @@ class Mixed(Maximiser):
             )
         yield from map(box.architecture, box.canonical(found))
         # Where that is a point that was judged already, the best of many others is next.
-        others = box.snapped(box.stretched(sobol(self.raw, box.columns, derive(hunt.seed, "others"))))
+        others = box.stretched(sobol(self.raw, box.columns, derive(hunt.seed, "others")))
         yield from map(box.architecture, ranked(others, hunt.values(others)))
